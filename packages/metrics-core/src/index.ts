@@ -1,1 +1,299 @@
-export {}
+/**
+ * `fastify.metrics`: one registry per application, instruments that cost a number add, collectors that cannot harm a
+ * scrape, and `GET /metrics`.
+ *
+ * @module
+ */
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyPluginAsync } from 'fastify'
+import fp from 'fastify-plugin'
+import { Registry } from 'prom-client'
+import { type Collect, createCollectors } from './collectors.ts'
+import { Counter, type CounterOptions } from './counter.ts'
+import { addDefaultMetrics } from './default-metrics.ts'
+import { createEndpoint } from './endpoint.ts'
+import { AlreadyRegisteredError, InvalidOptionError, MetricMismatchError } from './errors.ts'
+import { type AnyInstrument, createRenderer, type ForeignFamily, isInstrument } from './exposition.ts'
+import { Gauge, type GaugeOptions } from './gauge.ts'
+import { Histogram, type HistogramOptions } from './histogram.ts'
+import type { InstrumentContext, InstrumentOptions } from './instrument.ts'
+import type { LabelValue } from './labels.ts'
+import { coreMetrics } from './metrics.ts'
+import { CONTENT_TYPES, negotiateFormat } from './negotiate.ts'
+import type { MetricsCoreOptions, RegistryLike } from './options.ts'
+
+/** What {@link Metrics.expose} takes. */
+export interface ExposeOptions {
+  /** The scraper's `Accept` header. @default text 0.0.4 */
+  accept?: string | undefined
+  /** Only metrics of these names. @default all */
+  names?: readonly string[] | undefined
+  /** Milliseconds in which collectors have to end. @default `collectorTimeoutMs` */
+  budgetMs?: number | undefined
+}
+
+/** One exposition. */
+export interface Exposition {
+  contentType: string
+  body: Buffer
+}
+
+/** What plugins and applications find at `fastify.metrics`. */
+export interface Metrics {
+  /** The registry that holds everything; prom-client's own classes may be registered in it too. */
+  readonly registry: RegistryLike
+  /** The counter of that name, made when there is none; throws when there is another with that name. */
+  counter<const Label extends string = never>(options: CounterOptions<Label>): Counter<Label>
+  /** The gauge of that name, made when there is none; throws when there is another with that name. */
+  gauge<const Label extends string = never>(options: GaugeOptions<Label>): Gauge<Label>
+  /** The histogram of that name, made when there is none; throws when there is another with that name or with other buckets. */
+  histogram<const Label extends string = never>(options: HistogramOptions<Label>): Histogram<Label>
+  /** Runs `collect` at each scrape, with a deadline, apart from all others; the function returned removes it. */
+  collector(name: string, collect: Collect, options?: { timeoutMs?: number }): () => void
+  /** Counts an application's callback that threw, in `metrics_errors_total{plugin}`, and logs the first one of a plugin. */
+  callbackError(plugin: string, error: unknown): void
+  /** Collects and renders: what `GET /metrics` answers. Concurrent calls share one collection. */
+  expose(options?: ExposeOptions): Promise<Exposition>
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    metrics: Metrics
+  }
+  interface FastifyContextConfig {
+    /** `false`: the HTTP metrics leave this route out. */
+    metrics?: false | object
+  }
+}
+
+async function metricsCore(fastify: FastifyInstance, options: MetricsCoreOptions): Promise<void> {
+  if (fastify.hasDecorator('metrics')) {
+    if (Object.keys(options).length > 0) throw new AlreadyRegisteredError()
+    return
+  }
+  const {
+    registry = new Registry(),
+    path: route = '/metrics',
+    defaultMetrics = true,
+    collectorTimeoutMs = 1000,
+    app = readPackage(),
+    listen,
+  } = options
+  checkOptions(options)
+
+  const { metrics, close } = createMetrics(registry, options, fastify.log)
+  metrics
+    .gauge(coreMetrics.appInfo)
+    .reserve({ ...app, node_version: process.version })
+    .set(1)
+  const stopDefaultMetrics = defaultMetrics ? addDefaultMetrics(metrics) : () => {}
+
+  fastify.decorate('metrics', metrics)
+
+  if (route !== false) {
+    const endpoint = createEndpoint(metrics, options, { route, collectorTimeoutMs })
+    if (listen === undefined) fastify.route(endpoint)
+    else serveApart(fastify, endpoint, listen)
+  }
+
+  fastify.addHook('onClose', async () => {
+    stopDefaultMetrics()
+    close()
+  })
+}
+
+/** The registry's instruments, collectors and exposition, without any HTTP. */
+function createMetrics(
+  registry: RegistryLike,
+  options: MetricsCoreOptions,
+  log: FastifyBaseLogger,
+): { metrics: Metrics; close(): void } {
+  const { maxSeries = 1000, labels = {}, collectorTimeoutMs = 1000 } = options
+  const reportedPlugins = new Set<string>()
+  const reportedMetrics = new Set<string>()
+  const exposing = new Map<string, Promise<Exposition>>()
+  const render = createRenderer()
+  const context: InstrumentContext = {
+    maxSeries,
+    constantLabels: { ...registryLabels(registry), ...labels },
+    onOverflow,
+  }
+
+  const overflow = getOrCreate(Counter<'metric'>, coreMetrics.overflow)
+  const seriesGauge = getOrCreate(Gauge, coreMetrics.series)
+  const errors = getOrCreate(Counter<'plugin'>, coreMetrics.errors)
+  const collectors = createCollectors(
+    {
+      success: getOrCreate(Gauge<'collector'>, coreMetrics.collectorSuccess),
+      duration: getOrCreate(Gauge<'collector'>, coreMetrics.collectorDuration),
+      lastSuccess: getOrCreate(Gauge<'collector'>, coreMetrics.collectorLastSuccess),
+    },
+    collectorTimeoutMs,
+    log,
+  )
+  let collecting: Promise<void> | undefined
+
+  const metrics: Metrics = {
+    registry,
+    counter: (instrument) => getOrCreate(Counter, instrument) as never,
+    gauge: (instrument) => getOrCreate(Gauge, instrument) as never,
+    histogram: (instrument) => getOrCreate(Histogram, instrument) as never,
+    collector: (name, collect, { timeoutMs } = {}) => collectors.add(name, collect, timeoutMs),
+    callbackError,
+    expose,
+  }
+  return { metrics, close: () => collectors.clear() }
+
+  function getOrCreate<Made extends AnyInstrument>(
+    Class: new (options: never, context: InstrumentContext) => Made,
+    instrument: InstrumentOptions<string>,
+  ): Made {
+    const known: unknown = registry.getSingleMetric(instrument.name)
+    const type = Class.name.toLowerCase()
+    if (known instanceof Class) {
+      known.assertSame(type, instrument)
+      known.adopt(context)
+      return known
+    }
+    if (known !== undefined) {
+      const other = isInstrument(known) ? `a ${known.type}` : 'registered by a Prometheus client'
+      throw new MetricMismatchError(instrument.name, other, `a ${type}`)
+    }
+    const made = new Class(instrument as never, context)
+    registry.registerMetric(made)
+    if (made.labelNames.length > 0 && Number.isFinite(made.maxSeries)) overflow.reserve({ metric: made.name })
+    return made
+  }
+
+  function onOverflow(metric: string): void {
+    overflow.reserve({ metric }).inc()
+    if (reportedMetrics.has(metric)) return
+    reportedMetrics.add(metric)
+    log.warn(
+      { metric, maxSeries },
+      'a metric has reached its cap of series; what exceeds it goes to the overflow series',
+    )
+  }
+
+  function callbackError(plugin: string, error: unknown): void {
+    errors.reserve({ plugin }).inc()
+    if (reportedPlugins.has(plugin)) return
+    reportedPlugins.add(plugin)
+    log.error({ err: error, plugin }, 'a callback of the application threw while something was measured')
+  }
+
+  async function expose({ accept, names, budgetMs = collectorTimeoutMs }: ExposeOptions = {}): Promise<Exposition> {
+    const format = negotiateFormat(accept)
+    const key = names === undefined ? format : JSON.stringify([format, ...names])
+    const shared = exposing.get(key)
+    if (shared !== undefined) return shared
+    const exposition = collectAndRender(format, names, budgetMs)
+    exposing.set(key, exposition)
+    try {
+      return await exposition
+    } finally {
+      exposing.delete(key)
+    }
+  }
+
+  async function collectAndRender(
+    format: keyof typeof CONTENT_TYPES,
+    names: readonly string[] | undefined,
+    budgetMs: number,
+  ): Promise<Exposition> {
+    collecting ??= collectors.run(budgetMs).finally(() => {
+      collecting = undefined
+    })
+    const wanted = names && new Set(names)
+    const found = registry.getMetricsAsArray().filter(({ name }) => wanted === undefined || wanted.has(name))
+    const defaultLabels = { ...registryLabels(registry), ...labels }
+    // Clients' metrics collect while they are read, so they are read beside our collectors.
+    const [families] = await Promise.all([
+      Promise.all(found.map((metric) => readFamily(metric, defaultLabels, budgetMs))),
+      collecting,
+    ])
+    const { body, series } = await render(
+      families.filter((family) => family !== undefined),
+      format,
+      defaultLabels,
+    )
+    if (wanted === undefined) seriesGauge.set(series)
+    return { contentType: CONTENT_TYPES[format], body }
+  }
+
+  function readFamily(
+    metric: AnyInstrument | { name: string; get(): Promise<ForeignFamily> },
+    defaultLabels: Record<string, LabelValue>,
+    budgetMs: number,
+  ): AnyInstrument | Promise<ForeignFamily | undefined> | Promise<ForeignFamily> {
+    if (!isInstrument(metric)) return collectors.read(metric.name, () => metric.get(), budgetMs)
+    // Default labels that the registry was given after the instrument was made are not in the text of its series.
+    const isComplete = Object.keys(defaultLabels).every(
+      (label) => label in metric.constantLabels || metric.labelNames.includes(label),
+    )
+    return isComplete ? metric : metric.get()
+  }
+}
+
+/** A server of its own for the exposition, up once the application is ready, closed with it. */
+function serveApart(
+  fastify: FastifyInstance,
+  endpoint: ReturnType<typeof createEndpoint>,
+  { port, host = '127.0.0.1' }: { port: number; host?: string },
+): void {
+  const server = Fastify({ loggerInstance: fastify.log, disableRequestLogging: true })
+  server.route(endpoint)
+  fastify.addHook('onReady', async () => {
+    await server.listen({ port, host })
+  })
+  fastify.addHook('onClose', async () => {
+    await server.close()
+  })
+}
+
+/** Labels that were set on the registry itself; both clients keep them under this name. */
+function registryLabels(registry: RegistryLike): Record<string, LabelValue> {
+  return (registry as { _defaultLabels?: Record<string, LabelValue> })._defaultLabels ?? {}
+}
+
+function readPackage(): { name: string; version: string } {
+  try {
+    const { name = 'unknown', version = 'unknown' } = JSON.parse(
+      readFileSync(path.join(process.cwd(), 'package.json'), 'utf8'),
+    )
+    return { name, version }
+  } catch {
+    return { name: 'unknown', version: 'unknown' }
+  }
+}
+
+function checkOptions(options: MetricsCoreOptions): void {
+  const { path: route = '/metrics', maxSeries = 1000, collectorTimeoutMs = 1000, maxConcurrentScrapes = 40 } = options
+  if (route !== false && !`${route}`.startsWith('/'))
+    throw new InvalidOptionError('path', 'a path that begins with /', route)
+  if (!(maxSeries >= 0)) throw new InvalidOptionError('maxSeries', 'a number ≥ 0', maxSeries)
+  if (!(collectorTimeoutMs > 0)) throw new InvalidOptionError('collectorTimeoutMs', 'a number > 0', collectorTimeoutMs)
+  if (!(maxConcurrentScrapes >= 1)) {
+    throw new InvalidOptionError('maxConcurrentScrapes', 'a number ≥ 1', maxConcurrentScrapes)
+  }
+}
+
+/** Registers metrics-core with its defaults where the application has not done so: the first line of every plugin on top of it. */
+async function ensureMetrics(fastify: FastifyInstance): Promise<Metrics> {
+  if (!fastify.hasDecorator('metrics')) await fastify.register(plugin)
+  return fastify.metrics
+}
+
+const plugin: FastifyPluginAsync<MetricsCoreOptions> = fp(metricsCore, { name: '@data20/metrics-core', fastify: '5.x' })
+
+export type { Collect } from './collectors.ts'
+export type { CounterOptions, CounterSeries } from './counter.ts'
+export * from './errors.ts'
+export type { ExemplarLabels } from './exemplar.ts'
+export type { GaugeOptions, GaugeSeries } from './gauge.ts'
+export { DEFAULT_BUCKETS, type HistogramOptions, type HistogramSeries } from './histogram.ts'
+export { type Aggregator, type InstrumentOptions, OVERFLOW } from './instrument.ts'
+export type { Labels, LabelValue } from './labels.ts'
+export type { Auth, MetricsCoreOptions, RegistryLike } from './options.ts'
+export { type Counter, ensureMetrics, type Gauge, type Histogram, plugin as default, plugin as metricsCore }

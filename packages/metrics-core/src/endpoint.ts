@@ -1,0 +1,100 @@
+/**
+ * `GET /metrics`: who may scrape, how many at once, in which format and coding.
+ *
+ * @module
+ */
+import { promisify } from 'node:util'
+import { gzip } from 'node:zlib'
+import type { FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
+import { createAuthorizer } from './auth.ts'
+import type { Metrics } from './index.ts'
+import { coreMetrics, SCRAPE_STATUSES } from './metrics.ts'
+import { acceptsGzip } from './negotiate.ts'
+import type { MetricsCoreOptions } from './options.ts'
+
+const compress = promisify(gzip)
+
+/** Below this many bytes gzip saves nothing that a network notices. */
+const GZIP_FROM_BYTES = 1024
+/** The part of the scraper's own timeout in which collectors have to end; the rest is for rendering and the way back. */
+const TIMEOUT_PART = 0.9
+
+/** The route, to be added to the application or to a server of its own. */
+export function createEndpoint(
+  metrics: Metrics,
+  { auth, preHandler, maxConcurrentScrapes = 40 }: MetricsCoreOptions,
+  { route, collectorTimeoutMs }: { route: string; collectorTimeoutMs: number },
+): RouteOptions {
+  const authorizer = auth && createAuthorizer(auth)
+  const duration = metrics.histogram(coreMetrics.scrapeDuration)
+  const scrapes = metrics.counter(coreMetrics.scrapes)
+  for (const status of SCRAPE_STATUSES) scrapes.reserve({ status })
+  let scraping = 0
+
+  return {
+    method: 'GET',
+    url: route,
+    // HEAD would cost as much as GET; the route is left out of the HTTP metrics and of the log.
+    exposeHeadRoute: false,
+    logLevel: 'warn',
+    config: { metrics: false },
+    schema: { hide: true } as object,
+    onRequest: authorize,
+    ...(preHandler === undefined ? {} : { preHandler }),
+    handler: scrape,
+  }
+
+  async function authorize(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    if (authorizer === undefined || authorizer.isAuthorized(request.headers.authorization)) return
+    scrapes.reserve({ status: 401 }).inc()
+    reply.code(401).header('www-authenticate', authorizer.challenge)
+    await reply.send({ statusCode: 401, error: 'Unauthorized', message: 'Expected the credentials of a scraper' })
+  }
+
+  async function scrape(request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
+    if (scraping >= maxConcurrentScrapes) {
+      scrapes.reserve({ status: 503 }).inc()
+      return reply
+        .code(503)
+        .header('retry-after', '1')
+        .send({
+          statusCode: 503,
+          error: 'Service Unavailable',
+          message: `${scraping} scrapes are being answered already`,
+        })
+    }
+    const endTimer = duration.startTimer()
+    scraping += 1
+    try {
+      const { accept, 'accept-encoding': acceptEncoding } = request.headers
+      const { contentType, body } = await metrics.expose({
+        accept,
+        names: namesOf(request),
+        budgetMs: budgetOf(request),
+      })
+      const isCompressed = body.length > GZIP_FROM_BYTES && acceptsGzip(acceptEncoding as string | undefined)
+      const payload = isCompressed ? await compress(body) : body
+      reply.header('content-type', contentType).header('vary', 'accept, accept-encoding')
+      if (isCompressed) reply.header('content-encoding', 'gzip')
+      scrapes.reserve({ status: 200 }).inc()
+      return payload
+    } catch (error) {
+      scrapes.reserve({ status: 500 }).inc()
+      throw error
+    } finally {
+      scraping -= 1
+      endTimer()
+    }
+  }
+
+  /** `?name[]=a&name[]=b`, as promhttp takes it. */
+  function namesOf({ query }: FastifyRequest): string[] | undefined {
+    const names = (query as Record<string, string | string[] | undefined>)['name[]']
+    return names === undefined ? undefined : [names].flat()
+  }
+
+  function budgetOf({ headers }: FastifyRequest): number {
+    const seconds = Number(headers['x-prometheus-scrape-timeout-seconds'])
+    return seconds > 0 ? Math.min(collectorTimeoutMs, seconds * 1000 * TIMEOUT_PART) : collectorTimeoutMs
+  }
+}

@@ -1,0 +1,30 @@
+/**
+ * Exemplars: a trace that stands for the observations of a series, shown in OpenMetrics only.
+ *
+ * @module
+ */
+import { ExemplarTooLongError } from './errors.ts'
+import { formatLabels, formatValue } from './labels.ts'
+
+/** Labels of an exemplar (`trace_id`, `span_id`): at most 128 characters in names and values together. */
+export type ExemplarLabels = Record<string, string>
+
+/** One exemplar: labels, the value observed, and the time in seconds since the epoch. */
+export interface Exemplar {
+  readonly labels: ExemplarLabels
+  readonly value: number
+  readonly timestamp: number
+}
+
+/** Throws when the labels are longer than the 128 characters that OpenMetrics 1.0 allows. */
+export function createExemplar(labels: ExemplarLabels, value: number): Exemplar {
+  let length = 0
+  for (const [name, text] of Object.entries(labels)) length += [...name].length + [...String(text)].length
+  if (length > 128) throw new ExemplarTooLongError(length)
+  return { labels, value, timestamp: Date.now() / 1000 }
+}
+
+/** ` # {trace_id="…"} 0.3 1700000000.123`, as it follows a sample's value. */
+export function formatExemplar({ labels, value, timestamp }: Exemplar): string {
+  return ` # {${formatLabels(labels)}} ${formatValue(value)} ${timestamp}`
+}

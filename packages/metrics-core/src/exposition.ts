@@ -1,0 +1,156 @@
+/**
+ * The writer: every metric of a registry as text 0.0.4 or OpenMetrics 1.0, ours and those of the Prometheus clients,
+ * without changing any of them, and without holding the event loop.
+ *
+ * @module
+ */
+import { setImmediate } from 'node:timers/promises'
+import { Counter } from './counter.ts'
+import { formatExemplar } from './exemplar.ts'
+import { Gauge } from './gauge.ts'
+import { Histogram } from './histogram.ts'
+import type { Instrument, Sample, Series } from './instrument.ts'
+import { escapeHelp, formatBound, formatLabels, formatValue, type LabelValue } from './labels.ts'
+import type { Format } from './negotiate.ts'
+
+/** A metric of prom-client or of `@prometheus-io/client`, as its `get()` describes it. */
+export interface ForeignFamily {
+  name: string
+  help: string
+  type: string
+  values?: readonly ForeignSample[]
+}
+
+/** One sample of a {@link ForeignFamily}; clients keep labels that several samples share apart. */
+export interface ForeignSample extends Omit<Sample, 'labels'> {
+  labels?: Record<string, LabelValue>
+  sharedLabels?: Record<string, LabelValue>
+}
+
+/** An instrument of ours, whatever its type. */
+// biome-ignore lint/suspicious/noExplicitAny: an instrument takes its own series only, and the writer hands it no other.
+export type AnyInstrument = Instrument<any, any>
+
+/** What a rendering made. */
+export interface Rendered {
+  body: Buffer
+  /** Samples, which is what Prometheus calls series. */
+  series: number
+}
+
+/** After so many milliseconds of work the other work of the event loop has its turn. */
+const SLICE_MS = 4
+/** Text is handed to the buffer in pieces of about this many characters: small enough to be flattened in the processor's cache. */
+const PIECE_LENGTH = 16_384
+/** Text of unchanged series that is kept from one scrape to the next, in characters: about 25,000 samples. What exceeds it is rendered each time. */
+const KEPT_LENGTH = 2_097_152
+
+/** Whether a metric of a registry was made by this package. */
+export function isInstrument(metric: unknown): metric is AnyInstrument {
+  return metric instanceof Counter || metric instanceof Gauge || metric instanceof Histogram
+}
+
+/** Makes a renderer for one registry; it remembers how large the last exposition was. */
+export function createRenderer(): (
+  families: Iterable<AnyInstrument | ForeignFamily>,
+  format: Format,
+  defaultLabels: Record<string, LabelValue>,
+) => Promise<Rendered> {
+  let expectedLength = 16_384
+
+  return async function render(families, format, defaultLabels) {
+    const openMetrics = format === 'openMetrics'
+    let buffer = Buffer.allocUnsafe(expectedLength)
+    let length = 0
+    let piece = ''
+    let series = 0
+    let kept = 0
+    let sliceEnd = performance.now() + SLICE_MS
+
+    for (const family of families) {
+      if (isInstrument(family)) {
+        piece += header(family.name, family.help, family.type, family.unit, openMetrics)
+        const samplesPerSeries = family instanceof Histogram ? family.buckets.length + 3 : 1
+        for (const one of family.series.values()) {
+          piece += seriesText(family, one)
+          series += samplesPerSeries
+          if (piece.length > PIECE_LENGTH && flush()) await pause()
+        }
+      } else {
+        const { name, help, type, values = [] } = family
+        const withoutTotal = type === 'counter' && openMetrics && !name.endsWith('_total')
+        piece += header(name, help, withoutTotal ? 'unknown' : type, undefined, openMetrics)
+        for (const sample of values) {
+          piece += sampleText(name, sample, defaultLabels, openMetrics)
+          series += 1
+          if (piece.length > PIECE_LENGTH && flush()) await pause()
+        }
+      }
+    }
+    if (openMetrics) piece += '# EOF\n'
+    flush()
+    expectedLength = Math.ceil(length * 1.1) + 16_384
+    return { body: buffer.subarray(0, length), series }
+
+    function seriesText(instrument: AnyInstrument, one: Series & { exemplar?: unknown; exemplars?: unknown }): string {
+      // An exemplar is shown in OpenMetrics only, so the text of a series that has one is not kept.
+      if (openMetrics && (one.exemplar !== undefined || one.exemplars !== undefined))
+        return instrument.render(one, true)
+      if (one.text !== '') {
+        kept += one.text.length
+        return one.text
+      }
+      const text = instrument.render(one, false)
+      kept += text.length
+      if (kept < KEPT_LENGTH) one.text = flatten(text)
+      return text
+    }
+
+    /** Writes the piece; true when it is time to let others work. */
+    function flush(): boolean {
+      // A UTF-16 unit takes at most three bytes.
+      if (length + piece.length * 3 > buffer.length) {
+        const larger = Buffer.allocUnsafe(Math.max(buffer.length * 2, length + piece.length * 3))
+        buffer.copy(larger, 0, 0, length)
+        buffer = larger
+      }
+      length += buffer.write(piece, length)
+      piece = ''
+      return performance.now() > sliceEnd
+    }
+
+    async function pause(): Promise<void> {
+      await setImmediate()
+      sliceEnd = performance.now() + SLICE_MS
+    }
+  }
+}
+
+/** A concatenation holds its parts until something reads it as a number; then it is one plain string. */
+function flatten(text: string): string {
+  Number(text)
+  return text
+}
+
+function header(name: string, help: string, type: string, unit: string | undefined, openMetrics: boolean): string {
+  const family = openMetrics && type === 'counter' ? name.replace(/_total$/, '') : name
+  const typeName = openMetrics && type === 'untyped' ? 'unknown' : type
+  const unitLine = openMetrics && unit !== undefined ? `# UNIT ${family} ${unit}\n` : ''
+  return `# HELP ${family} ${escapeHelp(help, openMetrics)}\n# TYPE ${family} ${typeName}\n${unitLine}`
+}
+
+function sampleText(
+  family: string,
+  { metricName = family, labels, sharedLabels, value, exemplar }: ForeignSample,
+  defaultLabels: Record<string, LabelValue>,
+  openMetrics: boolean,
+): string {
+  const all: Record<string, LabelValue> = { ...defaultLabels, ...sharedLabels, ...labels }
+  for (const bound of ['le', 'quantile']) {
+    if (all[bound] !== undefined && all[bound] !== '+Inf') all[bound] = formatBound(Number(all[bound]))
+  }
+  const text = formatLabels(all)
+  const sample = `${metricName}${text && `{${text}}`} ${formatValue(value)}`
+  if (!openMetrics || !exemplar) return `${sample}\n`
+  return `${sample}${formatExemplar({ labels: exemplar.labelSet, value: exemplar.value, timestamp: exemplar.timestamp })}\n`
+}

@@ -1,0 +1,146 @@
+/**
+ * Gauges: values that go up and down.
+ *
+ * @module
+ */
+import { InvalidValueError } from './errors.ts'
+import { Instrument, type InstrumentContext, type InstrumentOptions, type Sample, type Series } from './instrument.ts'
+import { formatValue, type Labels, parseLabels } from './labels.ts'
+
+export interface GaugeOptions<Label extends string> extends InstrumentOptions<Label> {}
+
+/** One bound series of a gauge. */
+export class GaugeSeries implements Series {
+  readonly labelText: string
+  text = ''
+  value = 0
+
+  constructor(labelText: string) {
+    this.labelText = labelText
+  }
+
+  /** Sets the value; a non-number throws and changes nothing. `NaN` and the infinities are allowed, as in Prometheus. */
+  set(value: number): void {
+    if (typeof value !== 'number') throw new InvalidValueError(value)
+    this.value = value
+    this.text = ''
+  }
+
+  /** Adds `value`, a finite number. */
+  inc(value = 1): void {
+    if (!Number.isFinite(value)) throw new InvalidValueError(value)
+    this.value += value
+    this.text = ''
+  }
+
+  /** Subtracts `value`, a finite number. */
+  dec(value = 1): void {
+    if (!Number.isFinite(value)) throw new InvalidValueError(value)
+    this.value -= value
+    this.text = ''
+  }
+
+  /** Sets the seconds since the epoch. */
+  setToCurrentTime(): void {
+    this.set(Date.now() / 1000)
+  }
+}
+
+class OverflowSeries extends GaugeSeries {
+  readonly #onObservation: () => void
+
+  constructor(labelText: string, onObservation: () => void) {
+    super(labelText)
+    this.#onObservation = onObservation
+  }
+
+  override set(value: number): void {
+    super.set(value)
+    this.#onObservation()
+  }
+
+  override inc(value = 1): void {
+    super.inc(value)
+    this.#onObservation()
+  }
+
+  override dec(value = 1): void {
+    super.dec(value)
+    this.#onObservation()
+  }
+}
+
+/** A gauge: `set`, `inc` and `dec` on a bound series are the fast path. */
+export class Gauge<Label extends string = never> extends Instrument<Label, GaugeSeries> {
+  readonly type = 'gauge'
+
+  constructor(options: GaugeOptions<Label>, context: InstrumentContext) {
+    super(options, context)
+    if (this.labelNames.length === 0) this.reserve({})
+  }
+
+  /** Sets the value: `set(1)` or `set({ device: 'eth0' }, 1)`. */
+  set(value: number): void
+  set(labels: Labels<Label>, value: number): void
+  set(first: number | Labels<Label>, value?: number): void {
+    if (isLabels(first)) this.find(first).set(value as number)
+    else this.find({}).set(first)
+  }
+
+  /** Adds 1 or `value`: `inc()`, `inc(2)`, `inc({ device: 'eth0' }, 2)`. */
+  inc(value?: number): void
+  inc(labels: Labels<Label>, value?: number): void
+  inc(first?: number | Labels<Label>, value?: number): void {
+    if (isLabels(first)) this.find(first).inc(value)
+    else this.find({}).inc(first)
+  }
+
+  /** Subtracts 1 or `value`: `dec()`, `dec(2)`, `dec({ device: 'eth0' }, 2)`. */
+  dec(value?: number): void
+  dec(labels: Labels<Label>, value?: number): void
+  dec(first?: number | Labels<Label>, value?: number): void {
+    if (isLabels(first)) this.find(first).dec(value)
+    else this.find({}).dec(first)
+  }
+
+  /** Sets the seconds since the epoch. */
+  setToCurrentTime(labels: Labels<Label> = {}): void {
+    this.find(labels).setToCurrentTime()
+  }
+
+  /** Starts a clock; the returned function sets the gauge to the seconds since and returns them. */
+  startTimer(labels: Labels<Label> = {}): (endLabels?: Labels<Label>) => number {
+    const start = performance.now()
+    return (endLabels) => {
+      const seconds = (performance.now() - start) / 1000
+      this.find({ ...labels, ...endLabels }).set(seconds)
+      return seconds
+    }
+  }
+
+  protected create(labelText: string): GaugeSeries {
+    return new GaugeSeries(labelText)
+  }
+
+  protected createOverflow(labelText: string): GaugeSeries {
+    return new OverflowSeries(labelText, () => this.onOverflow(this.name))
+  }
+
+  protected zero(series: GaugeSeries): void {
+    series.set(0)
+  }
+
+  render({ labelText, value }: GaugeSeries): string {
+    return labelText === ''
+      ? `${this.name} ${formatValue(value)}\n`
+      : `${this.name}{${labelText}} ${formatValue(value)}\n`
+  }
+
+  protected samples({ labelText, value }: GaugeSeries): Sample[] {
+    return [{ labels: parseLabels(labelText), value }]
+  }
+}
+
+function isLabels<Label extends string>(first: number | Labels<Label> | undefined): first is Labels<Label> {
+  return typeof first === 'object' && first !== null
+}

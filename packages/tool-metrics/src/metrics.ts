@@ -1,0 +1,42 @@
+/**
+ * What tool-metrics measures. Names and labels are public API.
+ *
+ * @module
+ */
+
+/** How an execution can end. */
+export const STATUSES = ['completed', 'failed', 'timeout', 'cancelled'] as const
+
+/** Why a tool was never executed. */
+export const REJECTIONS = ['unknown_tool', 'invalid_input', 'overloaded'] as const
+
+export const toolMetricDefinitions = {
+  executions: {
+    name: 'tool_executions_total',
+    help: 'Tool executions by how they ended: completed, failed, timeout or cancelled.',
+    labelNames: ['status', 'tool_name'],
+  },
+  duration: {
+    name: 'tool_execution_duration_seconds',
+    help: 'Time that a tool ran, however it ended.',
+    labelNames: ['tool_name'],
+    unit: 'seconds',
+    buckets: [0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 120, 300, 600, 1800],
+  },
+  active: {
+    name: 'tool_executions_active',
+    help: 'Tools running now.',
+    labelNames: ['tool_name'],
+  },
+  rejections: {
+    name: 'tool_rejections_total',
+    help: 'Requests for a tool that never became an execution: unknown_tool, invalid_input or overloaded.',
+    labelNames: ['reason'],
+  },
+  lastSuccess: {
+    name: 'tool_last_success_timestamp_seconds',
+    help: 'Seconds since the epoch at which a tool last completed; 0 before the first time.',
+    labelNames: ['tool_name'],
+    unit: 'seconds',
+  },
+} as const
