@@ -1,1 +1,116 @@
-export {}
+/**
+ * Every request of a Fastify application, exactly once: when its response is closed, whatever closed it. Only `close`
+ * sees all endings (`onResponse` misses every client that hangs up), and one shared listener without a closure is also
+ * the cheapest that Node.js has.
+ *
+ * @module
+ */
+import { type CounterSeries, ensureMetrics } from '@data20/metrics-core'
+import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { CLIENT_CLOSED_REQUEST, isComplete, phaseOf, type RawResponse } from './ending.ts'
+import { addFirstOnRequestHook, isRoot, routeContext, secondaryServers } from './internals.ts'
+import { httpMetricDefinitions, PARSER_ERROR_CODES } from './metrics.ts'
+import type { CustomLabel, HttpMetricsOptions, RouteMetricsOptions } from './options.ts'
+import { createRoutes, type RouteSeries } from './routes.ts'
+import { type CountedBodies, countBodies } from './sizes.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    httpMetrics: true
+  }
+}
+
+/** Milliseconds of `performance.now()` at which the request was there. */
+const kStart = Symbol('data20.http.start')
+/** The series of its route; `null` for a route that is left out. */
+const kRoute = Symbol('data20.http.route')
+/** For custom labels, the Fastify request. */
+const kRequest = Symbol('data20.http.request')
+/** For sizes, what has passed. */
+const kBodies = Symbol('data20.http.bodies')
+
+type MeasuredResponse = RawResponse & {
+  [kStart]?: number
+  [kRoute]?: RouteSeries | null
+  [kRequest]?: FastifyRequest
+  [kBodies]?: CountedBodies
+}
+
+async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions): Promise<void> {
+  // A second registration would count everything twice.
+  if (fastify.hasDecorator('httpMetrics')) return
+  const { sizes = false, labels = {} } = options
+  const hasCustomLabels = Object.keys(labels).length > 0
+
+  const metrics = await ensureMetrics(fastify)
+  const routes = createRoutes(metrics, fastify, options)
+  const parserErrors = metrics.counter(httpMetricDefinitions.parserErrors)
+  const parserErrorSeries = new Map<string, CounterSeries>(
+    PARSER_ERROR_CODES.map((code) => [code, parserErrors.reserve({ code })]),
+  )
+
+  fastify.decorate('httpMetrics', true)
+  fastify.addHook('onRoute', routes.add)
+  await addFirstOnRequestHook(fastify, onRequest)
+  fastify.addHook('onReady', async () => routes.initialize())
+  if (isRoot(fastify)) {
+    // The listeners live as long as the server, which ends with the application: what arrives during close() counts too.
+    observeServer(fastify.server)
+    fastify.addHook('onListen', async () => secondaryServers(fastify).forEach(observeServer))
+  }
+
+  function observeServer(server: FastifyInstance['server']): void {
+    // Ahead of Fastify's own listener: it answers some requests (a malformed URL, one during close()) without any hook.
+    server.prependListener('request', (_request, response) => begin(response))
+    server.on('clientError', onClientError)
+  }
+
+  function begin(response: MeasuredResponse): void {
+    response[kStart] = performance.now()
+    response.on('close', onClose)
+  }
+
+  function onRequest(request: FastifyRequest, reply: FastifyReply, done: () => void): void {
+    const response = reply.raw as MeasuredResponse
+    // Under inject(), or in an encapsulated part, no server has announced the request.
+    if (response[kStart] === undefined) begin(response)
+    const route = routes.find(routeContext(request), request.raw.method as string)
+    response[kRoute] = route
+    if (route !== null) {
+      route.inFlight.inc()
+      if (hasCustomLabels) response[kRequest] = request
+      if (sizes) response[kBodies] = countBodies(request.raw, response)
+    }
+    done()
+  }
+
+  function onClose(this: MeasuredResponse): void {
+    const known = this[kRoute]
+    if (known === null) return
+    const route = known ?? routes.unmatched((this as { req: { method?: string } }).req.method)
+    if (route === null) return
+    if (known !== undefined) known.inFlight.dec()
+
+    const seconds = (performance.now() - this[kStart]!) / 1000
+    const complete = isComplete(this)
+    const status = complete || this.headersSent ? this.statusCode : CLIENT_CLOSED_REQUEST
+    const series = hasCustomLabels ? route.withLabels(this[kRequest]) : route
+    series.count(status)
+    series.duration.observe(seconds)
+    if (!complete) route.aborted[phaseOf(this)].inc()
+    if (sizes) this[kBodies]?.observe(route)
+  }
+
+  function onClientError({ code = 'other' }: NodeJS.ErrnoException): void {
+    // The connection broke: no bytes that the parser refused.
+    if (code === 'ECONNRESET' || code === 'EPIPE') return
+    const series = parserErrorSeries.get(code) ?? parserErrorSeries.get('other')
+    series?.inc()
+  }
+}
+
+const plugin: FastifyPluginAsync<HttpMetricsOptions> = fp(httpMetrics, { name: '@data20/http-metrics', fastify: '5.x' })
+
+export type { CustomLabel, HttpMetricsOptions, RouteMetricsOptions }
+export { plugin as default, plugin as httpMetrics }

@@ -8,7 +8,7 @@ import { setImmediate } from 'node:timers/promises'
 import { Counter } from './counter.ts'
 import { formatExemplar } from './exemplar.ts'
 import { Gauge } from './gauge.ts'
-import { Histogram } from './histogram.ts'
+import { Histogram, HistogramSeries } from './histogram.ts'
 import type { Instrument, Sample, Series } from './instrument.ts'
 import { escapeHelp, formatBound, formatLabels, formatValue, type LabelValue } from './labels.ts'
 import type { Format } from './negotiate.ts'
@@ -70,10 +70,10 @@ export function createRenderer(): (
     for (const family of families) {
       if (isInstrument(family)) {
         piece += header(family.name, family.help, family.type, family.unit, openMetrics)
-        const samplesPerSeries = family instanceof Histogram ? family.buckets.length + 3 : 1
         for (const one of family.series.values()) {
           piece += seriesText(family, one)
-          series += samplesPerSeries
+          // A bucket for each count, the sum and the count.
+          series += one instanceof HistogramSeries ? one.counts.length + 2 : 1
           if (piece.length > PIECE_LENGTH && flush()) await pause()
         }
       } else {

@@ -16,6 +16,27 @@ export interface HistogramOptions<Label extends string> extends InstrumentOption
 /** prom-client's and client_golang's default: five milliseconds to ten seconds. */
 export const DEFAULT_BUCKETS: readonly number[] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
+/** The buckets of a series: what all series with the same buckets share. */
+export interface Bounds {
+  /** Upper bounds, ascending, without +Inf. */
+  readonly values: readonly number[]
+  /** `0.005`, …, `+Inf`. */
+  readonly texts: readonly string[]
+  /** Counts of a new series. */
+  readonly zeros: number[]
+}
+
+/** Throws unless the buckets are ascending finite numbers. */
+function createBounds(buckets: readonly number[]): Bounds {
+  if (!buckets.every((bound, index) => Number.isFinite(bound) && (index === 0 || bound > buckets[index - 1]!))) {
+    throw new InvalidOptionError('buckets', 'ascending finite numbers', buckets.join())
+  }
+  // Made with a fraction and filled after, so that V8 keeps the elements, and those of every copy, as raw doubles.
+  const zeros = [0.5]
+  for (const bound of buckets) zeros.push(bound + 0.5)
+  return { values: [...buckets], texts: [...buckets.map(formatBound), '+Inf'], zeros: zeros.fill(0) }
+}
+
 /** One bound series of a histogram. */
 export class HistogramSeries implements Series {
   readonly labelText: string
@@ -26,13 +47,13 @@ export class HistogramSeries implements Series {
   exemplars: Array<Exemplar | undefined> | undefined = undefined
   /** Where in the label text the label `le` has its alphabetical place. */
   readonly boundPosition: number
-  readonly #bounds: readonly number[]
+  readonly bounds: Bounds
 
-  constructor(labelText: string, bounds: readonly number[], counts: number[]) {
+  constructor(labelText: string, bounds: Bounds) {
     this.labelText = labelText
     this.boundPosition = findBoundPosition(labelText)
-    this.#bounds = bounds
-    this.counts = counts
+    this.bounds = bounds
+    this.counts = bounds.zeros.slice()
   }
 
   /** Observations in all. */
@@ -43,7 +64,7 @@ export class HistogramSeries implements Series {
   /** Counts one observation, a finite number; anything else throws and changes nothing. */
   observe(value: number, exemplarLabels?: ExemplarLabels): void {
     if (!Number.isFinite(value)) throw new InvalidValueError(value)
-    const bounds = this.#bounds
+    const bounds = this.bounds.values
     // The usual dozen of bounds is searched faster from the left than by halves.
     let bucket = 0
     while (bucket < bounds.length && value > bounds[bucket]!) bucket += 1
@@ -70,8 +91,8 @@ export class HistogramSeries implements Series {
 class OverflowSeries extends HistogramSeries {
   readonly #onObservation: () => void
 
-  constructor(labelText: string, bounds: readonly number[], counts: number[], onObservation: () => void) {
-    super(labelText, bounds, counts)
+  constructor(labelText: string, bounds: Bounds, onObservation: () => void) {
+    super(labelText, bounds)
     this.#onObservation = onObservation
   }
 
@@ -85,23 +106,14 @@ class OverflowSeries extends HistogramSeries {
 export class Histogram<Label extends string = never> extends Instrument<Label, HistogramSeries> {
   readonly type = 'histogram'
   readonly buckets: readonly number[]
-  readonly #zeros: number[]
-  /** `0.005`, …, `+Inf`. */
-  readonly #boundTexts: string[]
+  #bounds: Bounds
   readonly #head: string
 
   constructor(options: HistogramOptions<Label>, context: InstrumentContext) {
     super(options, context, 'le')
     const { buckets = DEFAULT_BUCKETS } = options
-    if (!buckets.every((bound, index) => Number.isFinite(bound) && (index === 0 || bound > buckets[index - 1]!))) {
-      throw new InvalidOptionError('buckets', 'ascending finite numbers', buckets.join())
-    }
-    this.buckets = [...buckets]
-    // Made with a fraction and filled after, so that V8 keeps the elements, and those of every copy, as raw doubles.
-    this.#zeros = [0.5]
-    for (const bound of buckets) this.#zeros.push(bound + 0.5)
-    this.#zeros.fill(0)
-    this.#boundTexts = [...buckets.map(formatBound), '+Inf']
+    this.#bounds = createBounds(buckets)
+    this.buckets = this.#bounds.values
     this.#head = `${this.name}_bucket{`
     if (this.labelNames.length === 0) this.reserve({})
   }
@@ -133,8 +145,20 @@ export class Histogram<Label extends string = never> extends Instrument<Label, H
     }
   }
 
-  /** Makes the series of a label set exist at zero. */
-  zeroSeries(labels: Labels<Label>): void {
+  /** Like every instrument's; a series that is new can be given buckets of its own. */
+  override reserve(labels: Labels<Label>, buckets?: readonly number[]): HistogramSeries {
+    if (buckets === undefined) return super.reserve(labels)
+    const own = this.#bounds
+    this.#bounds = createBounds(buckets)
+    try {
+      return super.reserve(labels)
+    } finally {
+      this.#bounds = own
+    }
+  }
+
+  /** Sets the series of a label set to zero, made if it is new. */
+  setToZero(labels: Labels<Label> = {}): void {
     this.zero(this.find(labels))
   }
 
@@ -147,11 +171,11 @@ export class Histogram<Label extends string = never> extends Instrument<Label, H
   }
 
   protected create(labelText: string): HistogramSeries {
-    return new HistogramSeries(labelText, this.buckets, this.#zeros.slice())
+    return new HistogramSeries(labelText, this.#bounds)
   }
 
   protected createOverflow(labelText: string): HistogramSeries {
-    return new OverflowSeries(labelText, this.buckets, this.#zeros.slice(), () => this.onOverflow(this.name))
+    return new OverflowSeries(labelText, this.#bounds, () => this.onOverflow(this.name))
   }
 
   protected zero(series: HistogramSeries): void {
@@ -162,7 +186,7 @@ export class Histogram<Label extends string = never> extends Instrument<Label, H
   }
 
   render(series: HistogramSeries, exemplars: boolean): string {
-    const { labelText, boundPosition, counts, sum } = series
+    const { labelText, boundPosition, bounds, counts, sum } = series
     const head = `${this.#head + labelText.slice(0, boundPosition) + (boundPosition > 0 ? ',' : '')}le="`
     const rest = labelText.slice(boundPosition > 0 ? boundPosition + 1 : 0)
     const tail = rest === '' ? '"} ' : `",${rest}} `
@@ -171,21 +195,21 @@ export class Histogram<Label extends string = never> extends Instrument<Label, H
     let count = 0
     for (let bucket = 0; bucket < counts.length; bucket += 1) {
       count += counts[bucket]!
-      text += head + this.#boundTexts[bucket] + tail + count
+      text += head + bounds.texts[bucket] + tail + count
       const exemplar = exemplars ? series.exemplars?.[bucket] : undefined
       text += exemplar === undefined ? '\n' : `${formatExemplar(exemplar)}\n`
     }
     return `${text}${this.name}_sum${braces}${formatValue(sum)}\n${this.name}_count${braces}${count}\n`
   }
 
-  protected samples({ labelText, counts, sum, exemplars }: HistogramSeries): Sample[] {
+  protected samples({ labelText, bounds, counts, sum, exemplars }: HistogramSeries): Sample[] {
     const labels = parseLabels(labelText)
     const samples: Sample[] = []
     let count = 0
     for (const [bucket, bucketCount] of counts.entries()) {
       count += bucketCount
       const sample: Sample = {
-        labels: { ...labels, le: this.buckets[bucket] ?? '+Inf' },
+        labels: { ...labels, le: bounds.values[bucket] ?? '+Inf' },
         value: count,
         metricName: `${this.name}_bucket`,
       }

@@ -1,0 +1,57 @@
+/**
+ * What is read of Fastify's inside, each with what happens where a later version has it no more.
+ *
+ * @module
+ */
+import type { Server } from 'node:http'
+import type { FastifyInstance, FastifyRequest, onRequestHookHandler } from 'fastify'
+
+type Internals = Record<symbol, unknown>
+
+/** Whether an instance is the application itself, and not an encapsulated part of it. */
+export function isRoot(fastify: FastifyInstance): boolean {
+  return Object.getPrototypeOf(fastify) === Object.prototype
+}
+
+/**
+ * Adds an `onRequest` hook before those of all plugins registered earlier: one of them may reply at once (401, 429), and
+ * then no later hook runs. Fastify itself adds the hook to children that exist already. Without the symbol the hook
+ * stands in the order of registration.
+ */
+export async function addFirstOnRequestHook(fastify: FastifyInstance, hook: onRequestHookHandler): Promise<void> {
+  fastify.addHook('onRequest', hook)
+  // addHook takes effect after the plugins that are being loaded.
+  await fastify.after()
+  const hooksSymbol = findSymbol(fastify, 'fastify.hooks')
+  const childrenSymbol = findSymbol(fastify, 'fastify.children')
+  if (hooksSymbol === undefined || childrenSymbol === undefined) return
+  const instances = [fastify]
+  for (const instance of instances) {
+    const { onRequest } = (instance as unknown as Internals)[hooksSymbol] as { onRequest: onRequestHookHandler[] }
+    onRequest.unshift(...onRequest.splice(onRequest.indexOf(hook), 1))
+    instances.push(...((instance as unknown as Internals)[childrenSymbol] as FastifyInstance[]))
+  }
+}
+
+/** The servers beside `fastify.server`: listening on `localhost`, Fastify has one more for each further address. */
+export function secondaryServers(fastify: FastifyInstance): Server[] {
+  const symbol = findSymbol(fastify, 'fastify.serverBindings')
+  return symbol === undefined ? [] : ((fastify as unknown as Internals)[symbol] as Server[])
+}
+
+/** What identifies the route of a request, one property read; `request.routeOptions` builds an object of twelve at each access. */
+export type RouteContext = { config?: { url?: string; method?: string | string[]; metrics?: unknown } }
+
+let contextSymbol: symbol | undefined
+
+/** The context of a request's route. */
+export function routeContext(request: FastifyRequest): RouteContext {
+  contextSymbol ??= findSymbol(request, 'fastify.context')
+  return contextSymbol === undefined
+    ? { config: request.routeOptions.config as RouteContext['config'] & object }
+    : ((request as unknown as Internals)[contextSymbol] as RouteContext)
+}
+
+function findSymbol(object: object, description: string): symbol | undefined {
+  return Object.getOwnPropertySymbols(object).find((symbol) => symbol.description === description)
+}

@@ -1,0 +1,75 @@
+/**
+ * What http-metrics measures. Names and labels are public API.
+ *
+ * @module
+ */
+export const httpMetricDefinitions = {
+  requests: {
+    name: 'http_requests_total',
+    help: 'HTTP requests, however they ended. Status 499: the client left before any answer.',
+  },
+  duration: {
+    name: 'http_request_duration_seconds',
+    help: "Time from a request's headers read to its response's last byte handed to the system, or to the abort.",
+    unit: 'seconds',
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+  },
+  errors: {
+    name: 'http_errors_total',
+    help: 'HTTP requests with a status of 400 and above.',
+  },
+  inFlight: {
+    name: 'http_requests_in_flight',
+    help: 'HTTP requests begun and not yet ended.',
+  },
+  aborted: {
+    name: 'http_requests_aborted_total',
+    help: 'HTTP requests without a whole response: the client left before_headers or mid_response, or the server broke it off (truncated).',
+  },
+  parserErrors: {
+    name: 'http_parser_errors_total',
+    help: 'Bytes that never became a request: malformed, too long or too late, by the code of the error.',
+    labelNames: ['code'],
+    maxSeries: false,
+  },
+  requestSize: {
+    name: 'http_request_size_bytes',
+    help: 'Bytes of request bodies as received.',
+    unit: 'bytes',
+    buckets: [100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000],
+  },
+  responseSize: {
+    name: 'http_response_size_bytes',
+    help: 'Bytes of response bodies as written, before the framing of chunks.',
+    unit: 'bytes',
+    buckets: [100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000],
+  },
+} as const
+
+/** The endpoint of requests that matched no route. */
+export const UNMATCHED = 'unmatched'
+
+/** The method, or the value of a custom label, that is none of those known. */
+export const OTHER_METHOD = 'OTHER'
+export const OTHER_VALUE = 'other'
+
+/** How a request without a whole response ended. */
+export const PHASES = ['before_headers', 'mid_response', 'truncated'] as const
+
+/** The parser errors told apart: what clients do wrong, and what attackers send. Node.js has two dozen more. */
+export const PARSER_ERROR_CODES = [
+  'ERR_HTTP_REQUEST_TIMEOUT',
+  'HPE_CHUNK_EXTENSIONS_OVERFLOW',
+  'HPE_CLOSED_CONNECTION',
+  'HPE_HEADER_OVERFLOW',
+  'HPE_INVALID_CHUNK_SIZE',
+  'HPE_INVALID_CONSTANT',
+  'HPE_INVALID_CONTENT_LENGTH',
+  'HPE_INVALID_EOF_STATE',
+  'HPE_INVALID_HEADER_TOKEN',
+  'HPE_INVALID_METHOD',
+  'HPE_INVALID_TRANSFER_ENCODING',
+  'HPE_INVALID_URL',
+  'HPE_INVALID_VERSION',
+  'other',
+] as const

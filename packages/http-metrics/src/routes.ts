@@ -1,0 +1,224 @@
+/**
+ * The series of each route, bound once: what a request needs is found by its route's context and its method.
+ *
+ * @module
+ */
+import {
+  type CounterSeries,
+  DEFAULT_BUCKETS,
+  type GaugeSeries,
+  type HistogramSeries,
+  InvalidOptionError,
+  type Metrics,
+} from '@data20/metrics-core'
+import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify'
+import type { RouteContext } from './internals.ts'
+import { httpMetricDefinitions, OTHER_METHOD, OTHER_VALUE, PHASES, UNMATCHED } from './metrics.ts'
+import type { HttpMetricsOptions, RouteMetricsOptions } from './options.ts'
+
+/** What is counted at the end of a request. */
+export interface RequestSeries {
+  readonly duration: HistogramSeries
+  /** Counts a request, and an error from status 400. */
+  count(status: number): void
+}
+
+/** The series of one route and method. */
+export interface RouteSeries extends RequestSeries {
+  readonly inFlight: GaugeSeries
+  readonly aborted: Record<(typeof PHASES)[number], CounterSeries>
+  readonly requestSize: HistogramSeries | undefined
+  readonly responseSize: HistogramSeries | undefined
+  /** The series with the custom labels of a request. */
+  withLabels(request: FastifyRequest | undefined): RequestSeries
+}
+
+export interface Routes {
+  /** Notes a route as it is registered. */
+  add(route: RouteOptions): void
+  /** Makes the series of the routes noted. */
+  initialize(): void
+  /** The series of a route; `null` when it is left out. */
+  find(context: RouteContext, method: string): RouteSeries | null
+  /** The series of what matched no route; `null` when it is left out. */
+  unmatched(method: string | undefined): RouteSeries | null
+}
+
+/** The statuses initialized by default: one of each class that a handler sends by itself. */
+const INITIAL_STATUSES = [200, 400, 500]
+/** With `groupStatus`, every class. */
+const INITIAL_CLASSES = [100, 200, 300, 400, 500]
+
+export function createRoutes(metrics: Metrics, fastify: FastifyInstance, options: HttpMetricsOptions): Routes {
+  const {
+    buckets = DEFAULT_BUCKETS,
+    ignore = [],
+    groupStatus = false,
+    labels: customLabels = {},
+    endpointLabel = 'endpoint',
+    sizes = false,
+    initialize = true,
+  } = options
+  const customNames = Object.keys(customLabels)
+  if (!ignore.every((pattern) => typeof pattern === 'string' || pattern instanceof RegExp)) {
+    throw new InvalidOptionError('ignore', 'route patterns and regular expressions', ignore)
+  }
+  for (const name of customNames) {
+    const { values, value } = customLabels[name]!
+    if (!Array.isArray(values) || typeof value !== 'function') {
+      throw new InvalidOptionError(`labels.${name}`, '{ values: string[], value: function }', customLabels[name])
+    }
+  }
+
+  const base = [endpointLabel, 'method'] as const
+  const requests = metrics.counter({
+    ...httpMetricDefinitions.requests,
+    labelNames: [...base, 'status', ...customNames],
+  })
+  const errors = metrics.counter({ ...httpMetricDefinitions.errors, labelNames: [...base, 'status', ...customNames] })
+  const duration = metrics.histogram({
+    ...httpMetricDefinitions.duration,
+    labelNames: [...base, ...customNames],
+    buckets,
+  })
+  const inFlight = metrics.gauge({ ...httpMetricDefinitions.inFlight, labelNames: base })
+  const aborted = metrics.counter({ ...httpMetricDefinitions.aborted, labelNames: [...base, 'phase'] })
+  const requestSize = sizes ? metrics.histogram({ ...httpMetricDefinitions.requestSize, labelNames: base }) : undefined
+  const responseSize = sizes
+    ? metrics.histogram({ ...httpMetricDefinitions.responseSize, labelNames: base })
+    : undefined
+
+  const registered: RouteOptions[] = []
+  const ofContext = new Map<RouteContext, RouteSeries | null>()
+  const ofContextAndMethod = new Map<RouteContext, Map<string, RouteSeries | null>>()
+  const ofUnmatched = new Map<string, RouteSeries | null>()
+  const methods = new Set<string>(fastify.supportedMethods)
+
+  return {
+    add: (route) => registered.push(route),
+    initialize: initializeRoutes,
+    find,
+    unmatched,
+  }
+
+  function initializeRoutes(): void {
+    // Methods may have been added since.
+    for (const method of fastify.supportedMethods) methods.add(method)
+    if (initialize === false) return
+    const statuses = initialize === true ? (groupStatus ? INITIAL_CLASSES : INITIAL_STATUSES) : initialize
+    for (const { method, url, config } of registered) {
+      for (const one of [method].flat()) {
+        if (one === 'HEAD' || one === 'OPTIONS') continue
+        const route = createRoute({ config: { ...config, url } as RouteContext['config'] & object }, one)
+        for (const status of route === null ? [] : statuses) route?.prepare(status)
+      }
+    }
+  }
+
+  function find(context: RouteContext, method: string): RouteSeries | null {
+    if (typeof context.config?.method !== 'string') return findByMethod(context, method)
+    // Without a closure: this is on the path of every request.
+    const known = ofContext.get(context)
+    if (known !== undefined) return known
+    const made = createRoute(context, method)
+    ofContext.set(context, made)
+    return made
+  }
+
+  /** A route of several methods, and what matched none. */
+  function findByMethod(context: RouteContext, method: string): RouteSeries | null {
+    if (context.config?.url === undefined) return unmatched(method)
+    const ofMethod = getOrMake(ofContextAndMethod, context, () => new Map<string, RouteSeries | null>())
+    return getOrMake(ofMethod, method, () => createRoute(context, method))
+  }
+
+  function unmatched(method = ''): RouteSeries | null {
+    const label = methods.has(method) ? method : OTHER_METHOD
+    return getOrMake(ofUnmatched, label, () => createRoute({}, label))
+  }
+
+  function createRoute(
+    { config }: RouteContext,
+    method: string,
+  ): (RouteSeries & { prepare(status: number): void }) | null {
+    if (config?.metrics === false) return null
+    const { endpoint = config?.url ?? UNMATCHED, buckets: ownBuckets } = (config?.metrics ?? {}) as RouteMetricsOptions
+    if (isIgnored(endpoint, ignore)) return null
+    const labels = { [endpointLabel]: endpoint, method }
+    const ofCustomValues = new Map<string, RequestSeries>()
+    const plain = customNames.length === 0 ? createRequestSeries(labels, ownBuckets) : undefined
+
+    return {
+      ...(plain ?? withValues([])),
+      inFlight: inFlight.reserve(labels),
+      aborted: Object.fromEntries(
+        PHASES.map((phase) => [phase, aborted.reserve({ ...labels, phase })]),
+      ) as RouteSeries['aborted'],
+      requestSize: requestSize?.reserve(labels),
+      responseSize: responseSize?.reserve(labels),
+      withLabels: (request) => withValues(customNames.map((name) => customValue(name, request))),
+      prepare: (status) => plain?.prepare(status),
+    }
+
+    function withValues(values: string[]): RequestSeries {
+      return getOrMake(ofCustomValues, JSON.stringify(values), () => {
+        const custom = Object.fromEntries(customNames.map((name, index) => [name, values[index] ?? OTHER_VALUE]))
+        return createRequestSeries({ ...labels, ...custom }, ownBuckets)
+      })
+    }
+  }
+
+  function customValue(name: string, request: FastifyRequest | undefined): string {
+    const { values, value } = customLabels[name]!
+    if (request === undefined) return OTHER_VALUE
+    try {
+      const found = value(request)
+      return found !== undefined && values.includes(found) ? found : OTHER_VALUE
+    } catch (error) {
+      metrics.callbackError('http-metrics', error)
+      return OTHER_VALUE
+    }
+  }
+
+  function createRequestSeries(
+    labels: Record<string, string>,
+    ownBuckets: readonly number[] | undefined,
+  ): RequestSeries & { prepare(status: number): void } {
+    /** Request and error series by status, bound when a status is first seen. */
+    const ofStatus: Array<{ requests: CounterSeries; errors: CounterSeries | undefined } | undefined> = []
+    return {
+      duration: duration.reserve(labels, ownBuckets),
+      count(status) {
+        const series = ofStatus[status] ?? prepare(status)
+        series.requests.inc()
+        if (series.errors !== undefined) series.errors.inc()
+      },
+      prepare,
+    }
+
+    function prepare(status: number): { requests: CounterSeries; errors: CounterSeries | undefined } {
+      const withStatus = { ...labels, status: groupStatus ? `${Math.floor(status / 100)}xx` : status }
+      const series = {
+        requests: requests.reserve(withStatus),
+        errors: status >= 400 ? errors.reserve(withStatus) : undefined,
+      }
+      ofStatus[status] = series
+      return series
+    }
+  }
+}
+
+function isIgnored(endpoint: string, ignore: ReadonlyArray<string | RegExp>): boolean {
+  return ignore.some((pattern) => {
+    if (pattern instanceof RegExp) return pattern.test(endpoint)
+    return pattern.endsWith('*') ? endpoint.startsWith(pattern.slice(0, -1)) : endpoint === pattern
+  })
+}
+
+function getOrMake<Key, Value>(map: Map<Key, Value>, key: Key, make: () => Value): Value {
+  const known = map.get(key)
+  if (known !== undefined) return known
+  const made = make()
+  map.set(key, made)
+  return made
+}

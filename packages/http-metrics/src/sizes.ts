@@ -1,0 +1,50 @@
+/**
+ * The bytes of bodies, counted as they pass: a Content-Length header is a promise, and many bodies have none.
+ *
+ * @module
+ */
+import type { IncomingMessage } from 'node:http'
+import type { Http2ServerRequest } from 'node:http2'
+import type { RawResponse } from './ending.ts'
+import type { RouteSeries } from './routes.ts'
+
+/** What has passed of one request. */
+export interface CountedBodies {
+  observe(route: RouteSeries): void
+}
+
+/** Counts from now on, by methods of these two objects only. */
+export function countBodies(request: IncomingMessage | Http2ServerRequest, response: RawResponse): CountedBodies {
+  let received = 0
+  let sent = 0
+
+  const push = request.push
+  request.push = function countedPush(chunk: unknown, encoding?: BufferEncoding): boolean {
+    received += byteLength(chunk, encoding)
+    return push.call(this, chunk, encoding)
+  }
+  let isEnding = false
+  for (const name of ['write', 'end'] as const) {
+    const original = response[name] as (...args: unknown[]) => unknown
+    Object.assign(response, {
+      [name](this: RawResponse, chunk: unknown, ...rest: unknown[]) {
+        // HTTP/2's `end` writes its chunk by `write`.
+        if (!isEnding) sent += byteLength(chunk, rest[0])
+        isEnding ||= name === 'end'
+        return original.call(this, chunk, ...rest)
+      },
+    })
+  }
+
+  return {
+    observe(route) {
+      route.requestSize?.observe(received)
+      route.responseSize?.observe(request.method === 'HEAD' ? 0 : sent)
+    },
+  }
+}
+
+function byteLength(chunk: unknown, encoding: unknown): number {
+  if (typeof chunk === 'string') return Buffer.byteLength(chunk, encoding as BufferEncoding | undefined)
+  return chunk instanceof Uint8Array ? chunk.byteLength : 0
+}
