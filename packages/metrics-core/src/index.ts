@@ -242,7 +242,7 @@ function serveApart(
   endpoint: ReturnType<typeof createEndpoint>,
   { port, host = '127.0.0.1' }: { port: number; host?: string },
 ): void {
-  const server = Fastify({ loggerInstance: fastify.log, disableRequestLogging: true })
+  const server = Fastify({ loggerInstance: fastify.log })
   server.route(endpoint)
   fastify.addHook('onReady', async () => {
     await server.listen({ port, host })

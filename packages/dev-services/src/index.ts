@@ -1,0 +1,34 @@
+/**
+ * The real services and tools of all tests, benches and the CI. Nothing is installed on the machine: what is not there is fetched
+ * into one cache folder.
+ * @module
+ */
+export { freePort } from '@data20/embedded-postgres'
+export { type AlertmanagerServiceOptions, startAlertmanager } from './alertmanager.ts'
+export { cacheDirectory } from './cache.ts'
+export { ToolUnavailableError } from './errors.ts'
+export { type PostgresServiceOptions, startPostgres } from './postgres.ts'
+export {
+  type PrometheusService,
+  type PrometheusServiceOptions,
+  type Sample,
+  startPrometheus,
+  type Target,
+} from './prometheus.ts'
+export { type RedisServiceOptions, startRedis } from './redis.ts'
+export type { Service } from './service.ts'
+export {
+  alertmanager,
+  amtool,
+  debianTool,
+  openmetricsParser,
+  prometheus,
+  promtool,
+  runTool,
+  type Skippable,
+  type Tool,
+  type ToolName,
+  type ToolOptions,
+  type ToolResult,
+  toolOrSkip,
+} from './tools.ts'

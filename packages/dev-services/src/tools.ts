@@ -1,0 +1,179 @@
+import { type ExecFileException, execFile } from 'node:child_process'
+import { existsSync, readdirSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { fetchDebianPackage } from './debian.ts'
+import { ToolUnavailableError } from './errors.ts'
+
+/** A command that is here and can be spawned: `spawn(command, [...args, …], { env: { ...process.env, ...env }, cwd })`. */
+export interface Tool {
+  command: string
+  /** Arguments that come before all others. */
+  args: string[]
+  /** What is added to the environment. */
+  env: Record<string, string>
+  /** The folder in which it has to run, where there is one. */
+  cwd?: string
+  /** Where it comes from, for a log line. */
+  source: string
+}
+
+export interface ToolOptions {
+  /**
+   * Debian's name for a release, for the version that it ships: `bookworm`, `trixie`, or `sid`, which moves.
+   * @default what is on PATH, else the machine's own release
+   */
+  suite?: string
+}
+
+export interface ToolResult {
+  /** The exit code; `null` when a signal ended it. */
+  code: number | null
+  stdout: string
+  stderr: string
+}
+
+interface ToolSource {
+  /** Its names on PATH. */
+  commands: string[]
+  /** The packages that have it, best first, and where. */
+  packages: Record<string, string>
+  withLibraries?: boolean
+}
+
+export type ToolName = 'alertmanager' | 'amtool' | 'prometheus' | 'promtool' | 'redis-server'
+
+const SOURCES: Record<ToolName, ToolSource> = {
+  alertmanager: {
+    commands: ['alertmanager', 'prometheus-alertmanager'],
+    packages: { 'prometheus-alertmanager': 'usr/bin/prometheus-alertmanager' },
+  },
+  amtool: { commands: ['amtool'], packages: { 'prometheus-alertmanager': 'usr/bin/amtool' } },
+  prometheus: { commands: ['prometheus'], packages: { prometheus: 'usr/bin/prometheus' } },
+  // A package of its own since trixie.
+  promtool: { commands: ['promtool'], packages: { promtool: 'usr/bin/promtool', prometheus: 'usr/bin/promtool' } },
+  'redis-server': {
+    commands: ['redis-server', 'valkey-server'],
+    packages: { 'redis-server': 'usr/bin/redis-server', 'valkey-server': 'usr/bin/valkey-server' },
+    withLibraries: true,
+  },
+}
+
+/** Reads an exposition from standard input; exit code 0 with the number of families, or 1 with the reason on stderr. */
+const OPENMETRICS_PARSER = `
+import sys
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+try:
+    print(len(list(text_string_to_metric_families(sys.stdin.buffer.read().decode('utf-8')))))
+except Exception as error:
+    sys.exit(f'{type(error).__name__}: {error}')
+`
+
+/**
+ * A tool from PATH, else unpacked from a Debian package into the cache. An explicit suite is never answered from PATH.
+ * Throws {@link ToolUnavailableError}.
+ */
+export async function debianTool(name: ToolName, { suite }: ToolOptions = {}): Promise<Tool> {
+  const { commands, packages, withLibraries } = SOURCES[name]
+  const installed = suite === undefined ? which(commands) : undefined
+  if (installed) return { command: installed, args: [], env: {}, source: installed }
+
+  const root = await fetchDebianPackage(Object.keys(packages), { suite, withLibraries })
+  const command = Object.values(packages)
+    .map((file) => join(root, file))
+    .find((file) => existsSync(file))
+  if (!command)
+    throw new ToolUnavailableError(
+      `Expected ${name} in ${root}, which lacks it: delete that folder, or install ${name} on PATH`,
+    )
+  const templates = join(root, 'usr/share/prometheus/alertmanager')
+  return {
+    command,
+    args: [],
+    env: withLibraries ? { LD_LIBRARY_PATH: libraries(root) } : {},
+    ...(existsSync(templates) ? { cwd: templates } : {}),
+    source: command,
+  }
+}
+
+export function alertmanager(options?: ToolOptions): Promise<Tool> {
+  return debianTool('alertmanager', options)
+}
+
+export function amtool(options?: ToolOptions): Promise<Tool> {
+  return debianTool('amtool', options)
+}
+
+export function prometheus(options?: ToolOptions): Promise<Tool> {
+  return debianTool('prometheus', options)
+}
+
+export function promtool(options?: ToolOptions): Promise<Tool> {
+  return debianTool('promtool', options)
+}
+
+/**
+ * The strict OpenMetrics parser of Prometheus' Python client, the one that Datadog's check uses: it reads an exposition from standard
+ * input and ends with 0, or with 1 and the reason on stderr. Needs a `python3` on PATH. Throws {@link ToolUnavailableError}.
+ */
+export async function openmetricsParser({ suite }: ToolOptions = {}): Promise<Tool> {
+  const command = which(['python3'])
+  if (!command) throw new ToolUnavailableError('The OpenMetrics parser needs python3, which is not on PATH: install it')
+  const roots = await Promise.all(
+    ['python3-prometheus-client', 'python3-decorator'].map((name) => fetchDebianPackage([name], { suite })),
+  )
+  const path = roots.map((root) => join(root, 'usr/lib/python3/dist-packages')).join(delimiter)
+  // Without -B it would write its bytecode beside the files of the cache.
+  return { command, args: ['-B', '-c', OPENMETRICS_PARSER], env: { PYTHONPATH: path }, source: roots[0]! }
+}
+
+/** Runs a tool to its end. A failing exit code is an answer; only a tool that cannot be run throws. */
+export function runTool(
+  tool: Tool,
+  args: string[] = [],
+  { input, cwd = tool.cwd }: { input?: string; cwd?: string } = {},
+): Promise<ToolResult> {
+  return new Promise((resolve, reject) => {
+    const done = (error: ExecFileException | null, stdout: string, stderr: string) => {
+      if (error && typeof error.code === 'string') reject(error)
+      else resolve({ code: error ? ((error.code as number | undefined) ?? null) : 0, stdout, stderr })
+    }
+    const options = { cwd, env: { ...process.env, ...tool.env }, maxBuffer: 64 * 1024 * 1024 }
+    const { stdin } = execFile(tool.command, [...tool.args, ...args], options, done)
+    stdin?.on('error', () => {}) // A tool may end before it has read all.
+    stdin?.end(input)
+  })
+}
+
+/** A tap test, or anything that can count a skipped assertion. */
+export interface Skippable {
+  pass(message: string, extra: { skip: boolean }): unknown
+}
+
+/**
+ * What `get` resolves to. Where it is not to be had, a test on a developer's machine is skipped with the sentence that says what to do
+ * and gets `undefined`; in CI, where `CI` is set, it fails with that sentence.
+ */
+export async function toolOrSkip<Result>(t: Skippable, get: () => Promise<Result>): Promise<Result | undefined> {
+  try {
+    return await get()
+  } catch (error) {
+    const { CI = '' } = process.env
+    const isCI = CI !== '' && CI !== 'false' && CI !== '0'
+    if (isCI || !(error instanceof ToolUnavailableError)) throw error
+    t.pass(error.message, { skip: true })
+    return undefined
+  }
+}
+
+function which(names: string[]): string | undefined {
+  const folders = (process.env.PATH ?? '').split(delimiter).filter(Boolean)
+  return names.flatMap((name) => folders.map((folder) => join(folder, name))).find((file) => existsSync(file))
+}
+
+function libraries(root: string): string {
+  const folders = ['usr/lib', 'lib'].map((path) => join(root, path)).filter((folder) => existsSync(folder))
+  return folders
+    .flatMap((folder) => readdirSync(folder).map((name) => join(folder, name)))
+    .filter((path) => path.endsWith('-linux-gnu'))
+    .join(delimiter)
+}

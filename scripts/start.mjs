@@ -1,0 +1,9 @@
+// One command on a fresh clone: installs, builds, then serves in this very process.
+import { pnpm } from './pnpm.mjs'
+
+console.log('Installing what is missing and building …')
+const code = await pnpm('--silent', 'run', 'build')
+// Stopped by a signal while it was building: that is no failure.
+if (typeof code === 'string') process.exit(0)
+if (code !== 0) process.exit(code)
+await import('../apps/backend/dist/server.js')
