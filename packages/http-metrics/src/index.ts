@@ -5,10 +5,11 @@
  *
  * @module
  */
+import type { Duplex } from 'node:stream'
 import { type CounterSeries, ensureMetrics } from '@data20/metrics-core'
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { CLIENT_CLOSED_REQUEST, isComplete, phaseOf, type RawResponse } from './ending.ts'
+import { CLIENT_CLOSED_REQUEST, isComplete, phaseOf, type RawResponse, statusOfParserError } from './ending.ts'
 import { addFirstOnRequestHook, isRoot, routeContext, secondaryServers } from './internals.ts'
 import { httpMetricDefinitions, PARSER_ERROR_CODES } from './metrics.ts'
 import type { CustomLabel, HttpMetricsOptions, RouteMetricsOptions } from './options.ts'
@@ -29,13 +30,20 @@ const kRoute = Symbol('data20.http.route')
 const kRequest = Symbol('data20.http.request')
 /** For sizes, what has passed. */
 const kBodies = Symbol('data20.http.bodies')
+/** The status of a request whose body the parser refused. */
+const kRefused = Symbol('data20.http.refused')
+/** On a socket, the response to its latest request. */
+const kLatest = Symbol('data20.http.latest')
 
 type MeasuredResponse = RawResponse & {
   [kStart]?: number
   [kRoute]?: RouteSeries | null
   [kRequest]?: FastifyRequest
   [kBodies]?: CountedBodies
+  [kRefused]?: number
 }
+
+type MeasuredSocket = Duplex & { [kLatest]?: MeasuredResponse }
 
 async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions): Promise<void> {
   // A second registration would count everything twice.
@@ -62,7 +70,11 @@ async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions
 
   function observeServer(server: FastifyInstance['server']): void {
     // Ahead of Fastify's own listener: it answers some requests (a malformed URL, one during close()) without any hook.
-    server.prependListener('request', (_request, response) => begin(response))
+    server.prependListener('request', (request, response) => {
+      begin(response)
+      // HTTP/2's sockets are shared, and guarded against such marks; its parser errors end sessions.
+      if (request.httpVersionMajor === 1) (request.socket as MeasuredSocket)[kLatest] = response
+    })
     server.on('clientError', onClientError)
   }
 
@@ -93,18 +105,27 @@ async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions
     if (known !== undefined) known.inFlight.dec()
 
     const seconds = (performance.now() - this[kStart]!) / 1000
-    const complete = isComplete(this)
-    const status = complete || this.headersSent ? this.statusCode : CLIENT_CLOSED_REQUEST
+    const refused = this[kRefused]
+    // Node.js calls a response finished that was written to a socket destroyed already.
+    const complete = refused === undefined && isComplete(this)
+    const status = refused ?? (complete || this.headersSent ? this.statusCode : CLIENT_CLOSED_REQUEST)
     const series = hasCustomLabels ? route.withLabels(this[kRequest]) : route
     series.count(status)
     series.duration.observe(seconds)
-    if (!complete) route.aborted[phaseOf(this)].inc()
+    if (!complete && refused === undefined) route.aborted[phaseOf(this)].inc()
     if (sizes) this[kBodies]?.observe(route)
   }
 
-  function onClientError({ code = 'other' }: NodeJS.ErrnoException): void {
+  function onClientError({ code = 'other' }: NodeJS.ErrnoException, socket: MeasuredSocket): void {
     // The connection broke: no bytes that the parser refused.
     if (code === 'ECONNRESET' || code === 'EPIPE') return
+    const latest = socket[kLatest]
+    if (latest !== undefined && !latest.destroyed && !latest.headersSent) {
+      // The connection ends with the parser's own answer, which the client takes for the answer to this request.
+      latest[kRefused] = statusOfParserError(code)
+    }
+    // Bytes of a body are part of a request, and it is counted.
+    if (latest !== undefined && !latest.req.complete) return
     const series = parserErrorSeries.get(code) ?? parserErrorSeries.get('other')
     series?.inc()
   }

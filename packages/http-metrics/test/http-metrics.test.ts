@@ -1,0 +1,433 @@
+import { once } from 'node:events'
+import http from 'node:http'
+import http2 from 'node:http2'
+import net, { type AddressInfo } from 'node:net'
+import type { FastifyInstance } from 'fastify'
+import Fastify from 'fastify'
+import t, { type Test } from 'tap'
+import httpMetrics from '../src/index.ts'
+import { buildApp, type Client, Exposition, exchanges, http2Exchanges, Ledger, settledExposition } from './traffic.ts'
+
+const REQUEST_LABELS = ['endpoint', 'method', 'status']
+
+/** A seeded generator (mulberry32), so that a failure can be had again. */
+function createRandom(seed: number): () => number {
+  let state = seed
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
+  }
+}
+
+async function inParallel(tasks: Array<() => Promise<void>>, lanes: number): Promise<void> {
+  await Promise.all(
+    Array.from({ length: lanes }, async () => {
+      for (let task = tasks.pop(); task !== undefined; task = tasks.pop()) await task()
+    }),
+  )
+}
+
+async function listen(t: Test, app: FastifyInstance): Promise<Client> {
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 20 })
+  t.teardown(async () => {
+    agent.destroy()
+    await app.close()
+  })
+  return { app, agent, port: (app.server.address() as AddressInfo).port }
+}
+
+function assertAgreement(t: Test, exposition: Exposition, ledger: Ledger): void {
+  t.strictSame(sorted(exposition.counts('http_requests_total', REQUEST_LABELS)), sorted(ledger.requests))
+  t.strictSame(
+    sorted(exposition.counts('http_requests_aborted_total', ['endpoint', 'method', 'phase'])),
+    sorted(ledger.aborted),
+  )
+  t.strictSame(sorted(exposition.counts('http_parser_errors_total', ['code'])), sorted(ledger.parserErrors))
+  t.strictSame(
+    sorted(exposition.counts('http_errors_total', REQUEST_LABELS)),
+    sorted([...ledger.requests].filter(([key]) => Number(key.split(' ')[2]) >= 400)),
+  )
+  const byRoute = ['endpoint', 'method']
+  t.strictSame(
+    sorted(exposition.counts('http_request_duration_seconds_count', byRoute)),
+    sorted(exposition.counts('http_requests_total', byRoute)),
+    'each request has one duration',
+  )
+  t.equal(exposition.counts('http_requests_in_flight', ['endpoint']).size, 0)
+}
+
+function sorted(counts: Iterable<[string, number]>): Array<[string, number]> {
+  return [...counts].sort(([a], [b]) => (a < b ? -1 : 1))
+}
+
+t.test('2,000 requests of every kind over HTTP/1.1 and HTTP/2 are counted once, as the client saw them', async (t) => {
+  const seed = Number(process.env.SEED ?? Date.now())
+  t.comment(`seed ${seed}`)
+  const random = createRandom(seed)
+  const ledger = new Ledger()
+  const client = await listen(t, await buildApp())
+  const names = Object.keys(exchanges)
+  // Each kind at least once, the rest by chance.
+  const chosen = [
+    ...names,
+    ...Array.from({ length: 1700 - names.length }, () => names[Math.floor(random() * names.length)]!),
+  ]
+  await inParallel(
+    chosen.map((name) => () => exchanges[name]!(client, ledger)),
+    30,
+  )
+  assertAgreement(t, await settledExposition(client.app), ledger)
+
+  const ledger2 = new Ledger()
+  const client2 = await listen(t, await buildApp({}, { http2: true }))
+  const session = http2.connect(`http://127.0.0.1:${client2.port}`)
+  t.teardown(() => session.close())
+  const names2 = Object.keys(http2Exchanges)
+  const chosen2 = [
+    ...names2,
+    ...Array.from({ length: 300 - names2.length }, () => names2[Math.floor(random() * names2.length)]!),
+  ]
+  await inParallel(
+    chosen2.map((name) => () => http2Exchanges[name]!(session, ledger2)),
+    20,
+  )
+  assertAgreement(t, await settledExposition(client2.app), ledger2)
+})
+
+t.test('each kind of exchange alone is counted as the client saw it', async (t) => {
+  for (const [name, exchange] of Object.entries(exchanges)) {
+    const app = await buildApp()
+    const client = await listen(t, app)
+    const ledger = new Ledger()
+    await exchange(client, ledger)
+    await t.test(name, async (t) => assertAgreement(t, await settledExposition(app), ledger))
+    client.agent.destroy()
+    await app.close()
+  }
+})
+
+t.test('requests that arrive during close() are counted', async (t) => {
+  const app = Fastify()
+  await app.register(httpMetrics)
+  let release = () => {}
+  const waiting = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  app.get('/slow', () => waiting.then(() => 'done'))
+  app.get('/fast', async () => 'ok')
+  const { port } = await listen(t, app)
+  const busy = net.connect(port, '127.0.0.1')
+  let received = ''
+  busy.on('data', (data) => {
+    received += data
+  })
+  busy.write('GET /slow HTTP/1.1\r\nHost: x\r\n\r\n')
+  await new Promise((resolve) => setTimeout(resolve, 50))
+
+  const closed = app.close()
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  // Pipelined behind the request that is under way: the connection is still open, the application is closing.
+  busy.write('GET /fast HTTP/1.1\r\nHost: x\r\n\r\n')
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  release()
+  await once(busy, 'close')
+  await closed
+
+  t.match(received, /HTTP\/1.1 200.*HTTP\/1.1 503/s)
+  const exposition = await settledExposition(app)
+  t.equal(exposition.counts('http_requests_total', ['status']).get('200'), 1)
+  t.equal(exposition.counts('http_requests_total', ['status']).get('503'), 1)
+})
+
+t.test('headers that come too late are a parser error with the code of the timeout', async (t) => {
+  const app = await buildApp(
+    {},
+    { http: { headersTimeout: 100, requestTimeout: 200, connectionsCheckingInterval: 50 } },
+  )
+  const { port } = await listen(t, app)
+  const socket = net.connect(port, '127.0.0.1')
+  socket.write('GET / HTTP/1.1\r\nHost:')
+  socket.resume()
+  await once(socket, 'close')
+
+  const exposition = await settledExposition(app)
+  t.equal(exposition.counts('http_parser_errors_total', ['code']).get('ERR_HTTP_REQUEST_TIMEOUT'), 1)
+  t.equal(exposition.counts('http_requests_total', []).size, 0)
+})
+
+t.test('a body that comes too late is a request with status 408', async (t) => {
+  const app = await buildApp(
+    {},
+    { requestTimeout: 200, http: { headersTimeout: 100, connectionsCheckingInterval: 50 } },
+  )
+  const { port } = await listen(t, app)
+  const socket = net.connect(port, '127.0.0.1')
+  let received = ''
+  socket.on('data', (data) => {
+    received += data
+  })
+  socket.write('POST /upload HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{')
+  await once(socket, 'close')
+
+  t.match(received, /^HTTP\/1.1 408/)
+  const exposition = await settledExposition(app)
+  t.strictSame([...exposition.counts('http_requests_total', REQUEST_LABELS)], [['/upload POST 408', 1]])
+  t.equal(exposition.counts('http_parser_errors_total', ['code']).size, 0)
+})
+
+t.test('distinct URLs, methods and hostile headers add no series', async (t) => {
+  const app = await buildApp()
+  const { port, agent } = await listen(t, app)
+  const get = async (path: string, method = 'GET', headers = {}) => {
+    const request = http.request({ port, host: '127.0.0.1', agent, method, path, headers }).end()
+    const [response] = (await once(request, 'response')) as [http.IncomingMessage]
+    response.resume()
+    await once(response, 'end')
+  }
+  await get('/fast/1')
+  await get('/nowhere')
+  await get('/nowhere', 'PURGE')
+  await get('/fast/%zz')
+  const before = (await settledExposition(app)).samples.length
+
+  for (let index = 0; index < 300; index += 1) await get(`/nowhere/${index}`)
+  for (let index = 0; index < 300; index += 1) await get(`/fast/${index}?q=${index}`)
+  for (const method of ['PURGE', 'MKCOL', 'COPY', 'LOCK', 'SUBSCRIBE', 'M-SEARCH']) await get('/x', method)
+  for (let index = 0; index < 50; index += 1) {
+    const host = `h${index}"\\{}`
+    await get('/fast/1', 'GET', { host, 'x-forwarded-host': host, 'user-agent': host, 'x-http-method-override': host })
+  }
+  for (let index = 0; index < 100; index += 1) {
+    const socket = net.connect(port, '127.0.0.1')
+    socket.on('error', () => {})
+    socket.end(`METHOD${index} / HTTP/1.1\r\nHost: x\r\n\r\n`)
+    socket.resume()
+    await once(socket, 'close')
+  }
+
+  t.equal((await settledExposition(app)).samples.length, before)
+})
+
+t.test('a second address of localhost is observed too', async (t) => {
+  const app = await buildApp()
+  t.teardown(() => app.close())
+  await app.listen({ port: 0, host: 'localhost' })
+  const addresses = app.addresses()
+  for (const { address, port } of addresses) {
+    const socket = net.connect(port, address)
+    socket.end('NONSENSE\r\n\r\n')
+    socket.resume()
+    await once(socket, 'close')
+  }
+  const exposition = await settledExposition(app)
+  t.equal(exposition.counts('http_parser_errors_total', ['code']).get('HPE_INVALID_METHOD'), addresses.length)
+})
+
+t.test('options', async (t) => {
+  t.test('ignore leaves routes out, by pattern, by prefix and by regular expression', async (t) => {
+    const app = await buildApp({ ignore: ['/fast/:id', '/late-child/*', /^\/err/, 'unmatched'] })
+    t.teardown(() => app.close())
+    for (const url of ['/fast/1', '/late-child/items/1', '/error', '/nowhere', '/before/1']) await app.inject(url)
+    const { requests } = new Ledger()
+    requests.set('/before/:id GET 200', 1)
+    t.strictSame((await settledExposition(app)).counts('http_requests_total', REQUEST_LABELS), requests)
+  })
+
+  t.test('a route can be left out, be named otherwise, and have buckets of its own', async (t) => {
+    const app = Fastify()
+    t.teardown(() => app.close())
+    await app.register(httpMetrics, { buckets: [1, 2] })
+    app.get('/out', { config: { metrics: false } }, async () => 'ok')
+    app.get('/v1/named', { config: { metrics: { endpoint: '/named', buckets: [5] } } }, async () => 'ok')
+    app.get('/v2/named', { config: { metrics: { endpoint: '/named', buckets: [5] } } }, async () => 'ok')
+    for (const url of ['/out', '/v1/named', '/v2/named']) await app.inject(url)
+    const exposition = await settledExposition(app)
+    t.strictSame([...exposition.counts('http_requests_total', ['endpoint'])], [['/named', 2]])
+    t.strictSame(
+      [...exposition.counts('http_request_duration_seconds_bucket', ['le'])],
+      [
+        ['5.0', 2],
+        ['+Inf', 2],
+      ],
+    )
+  })
+
+  t.test('groupStatus writes the class of the status', async (t) => {
+    const app = await buildApp({ groupStatus: true })
+    t.teardown(() => app.close())
+    await app.inject('/fast/1')
+    await app.inject('/nowhere')
+    t.strictSame(sorted((await settledExposition(app)).counts('http_requests_total', ['status'])), [
+      ['2xx', 1],
+      ['4xx', 1],
+    ])
+  })
+
+  t.test('endpointLabel renames the label in every metric', async (t) => {
+    const app = await buildApp({ endpointLabel: 'route', sizes: true })
+    t.teardown(() => app.close())
+    await app.inject('/fast/1')
+    const { samples } = await settledExposition(app)
+    const http = samples.filter(({ name, labels }) => name.startsWith('http_') && !('code' in labels))
+    t.ok(http.length > 0)
+    t.ok(http.every(({ labels }) => 'route' in labels && !('endpoint' in labels)))
+  })
+
+  t.test('custom labels take the values allowed, everything else and every error is `other`', async (t) => {
+    const app = Fastify({ logger: false })
+    t.teardown(() => app.close())
+    await app.register(httpMetrics, {
+      labels: {
+        tenant: {
+          values: ['a', 'b'],
+          value: ({ headers }) => {
+            if (headers['x-tenant'] === 'boom') throw new Error('on purpose')
+            return headers['x-tenant'] as string | undefined
+          },
+        },
+      },
+    })
+    app.get('/', async () => 'ok')
+    for (const tenant of ['a', 'a', 'b', 'hostile', 'boom', undefined]) {
+      await app.inject({ url: '/', headers: tenant === undefined ? {} : { 'x-tenant': tenant } })
+    }
+    const exposition = await settledExposition(app)
+    const expected = [
+      ['a', 2],
+      ['b', 1],
+      ['other', 3],
+    ] as Array<[string, number]>
+    t.strictSame(sorted(exposition.counts('http_requests_total', ['tenant'])), expected)
+    t.strictSame(sorted(exposition.counts('http_request_duration_seconds_count', ['tenant'])), expected)
+    t.equal(exposition.counts('metrics_errors_total', ['plugin']).get('http-metrics'), 1)
+  })
+
+  t.test('sizes counts the bytes of bodies as they pass', async (t) => {
+    const app = await buildApp({ sizes: true })
+    const { port, agent } = await listen(t, app)
+    const body = JSON.stringify({ n: 1, text: 'ü'.repeat(500) })
+    for (const headers of [{ 'content-length': Buffer.byteLength(body) }, { 'transfer-encoding': 'chunked' }]) {
+      const options = {
+        method: 'POST',
+        path: '/validated',
+        headers: { 'content-type': 'application/json', ...headers },
+      }
+      const request = http.request({ port, host: '127.0.0.1', agent, ...options })
+      request.end(body)
+      const [response] = (await once(request, 'response')) as [http.IncomingMessage]
+      response.resume()
+      await once(response, 'end')
+    }
+    await app.inject('/large')
+    await app.inject({ url: '/fast/1', method: 'HEAD' })
+    const exposition = await settledExposition(app)
+    const received = exposition.counts('http_request_size_bytes_sum', ['endpoint', 'method'])
+    const sent = exposition.counts('http_response_size_bytes_sum', ['endpoint', 'method'])
+    t.equal(received.get('/validated POST'), 2 * Buffer.byteLength(body))
+    t.equal(sent.get('/validated POST'), 2 * 2)
+    t.equal(sent.get('/large GET'), 16 * 65_536)
+    t.equal(sent.get('/fast/:id HEAD'), undefined)
+    t.equal(exposition.counts('http_response_size_bytes_count', ['endpoint', 'method']).get('/fast/:id HEAD'), 1)
+  })
+
+  t.test('known routes exist at 0 from the start, for the statuses asked for', async (t) => {
+    const statuses = async (options: object) => {
+      const app = Fastify()
+      t.teardown(() => app.close())
+      await app.register(httpMetrics, options)
+      app.get('/known', async () => 'ok')
+      await app.ready()
+      const { samples } = await settledExposition(app)
+      const found = samples.filter(({ name, labels }) => name === 'http_requests_total' && labels.endpoint === '/known')
+      t.ok(found.every(({ value }) => value === 0))
+      return found.map(({ labels }) => labels.status)
+    }
+    t.strictSame(await statuses({}), ['200', '400', '500'])
+    t.strictSame(await statuses({ initialize: false }), [])
+    t.strictSame(await statuses({ initialize: [201] }), ['201'])
+    t.strictSame(await statuses({ groupStatus: true }), ['1xx', '2xx', '3xx', '4xx', '5xx'])
+  })
+
+  t.test('wrong ones fail at registration with a sentence', async (t) => {
+    for (const options of [{ buckets: [1, 0.5] }, { ignore: [1] }, { labels: { x: {} } }, { endpointLabel: '1' }]) {
+      const app = Fastify()
+      await t.rejects(async () => app.register(httpMetrics, options as object), {
+        code: /^METRICS_ERR_/,
+        message: /Expected/,
+      })
+    }
+  })
+})
+
+t.test('registering twice counts once', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(httpMetrics)
+  await app.register(httpMetrics)
+  app.get('/', async () => 'ok')
+  await app.inject('/')
+  t.equal((await settledExposition(app)).counts('http_requests_total', ['endpoint']).get('/'), 1)
+})
+
+t.test('registered in an encapsulated part, only that part is counted', async (t) => {
+  const app = Fastify()
+  app.get('/outside', async () => 'ok')
+  await app.register(async (child) => {
+    await child.register(httpMetrics)
+    child.get('/inside', async () => 'ok')
+    app.decorate('exposeInside', () => child.metrics.expose())
+  })
+  const { port, agent } = await listen(t, app)
+  for (const path of ['/inside', '/outside', '/nowhere']) {
+    const request = http.request({ port, host: '127.0.0.1', agent, path }).end()
+    const [response] = (await once(request, 'response')) as [http.IncomingMessage]
+    response.resume()
+    await once(response, 'end')
+  }
+  const { body } = await (app as unknown as { exposeInside(): Promise<{ body: Buffer }> }).exposeInside()
+  t.strictSame([...new Exposition(body.toString()).counts('http_requests_total', ['endpoint'])], [['/inside', 1]])
+})
+
+t.test('two applications in one process share nothing', async (t) => {
+  const [one, two] = [await buildApp(), await buildApp()]
+  t.teardown(() => Promise.all([one.close(), two.close()]))
+  await one.inject('/fast/1')
+  t.equal((await settledExposition(one)).counts('http_requests_total', ['endpoint']).size, 1)
+  t.equal((await settledExposition(two)).counts('http_requests_total', ['endpoint']).size, 0)
+})
+
+t.test('names, labels and help are what people query', async (t) => {
+  const app = await buildApp({ sizes: true, initialize: [200] })
+  t.teardown(() => app.close())
+  await app.inject('/nowhere')
+  const text = (await app.metrics.expose()).body.toString()
+  t.matchOnly(
+    text.match(/^# (HELP|TYPE) http_.*$/gm)?.join('\n'),
+    [
+      '# HELP http_requests_total HTTP requests, however they ended. Status 499: the client left before any answer.',
+      '# TYPE http_requests_total counter',
+      '# HELP http_errors_total HTTP requests with a status of 400 and above.',
+      '# TYPE http_errors_total counter',
+      "# HELP http_request_duration_seconds Time from a request's headers read to its response's last byte handed to the system, or to the abort.",
+      '# TYPE http_request_duration_seconds histogram',
+      '# HELP http_requests_in_flight HTTP requests begun and not yet ended.',
+      '# TYPE http_requests_in_flight gauge',
+      '# HELP http_requests_aborted_total HTTP requests without a whole response: the client left before_headers or mid_response, or the server broke it off (truncated).',
+      '# TYPE http_requests_aborted_total counter',
+      '# HELP http_request_size_bytes Bytes of request bodies as received.',
+      '# TYPE http_request_size_bytes histogram',
+      '# HELP http_response_size_bytes Bytes of response bodies as written, before the framing of chunks.',
+      '# TYPE http_response_size_bytes histogram',
+      '# HELP http_parser_errors_total Bytes that never became a request: malformed, too long or too late, by the code of the error.',
+      '# TYPE http_parser_errors_total counter',
+    ].join('\n'),
+  )
+  t.match(text, 'http_requests_total{endpoint="unmatched",method="GET",status="404"} 1\n')
+  t.match(text, 'http_errors_total{endpoint="unmatched",method="GET",status="404"} 1\n')
+  t.match(text, 'http_request_duration_seconds_bucket{endpoint="unmatched",le="10.0",method="GET"} 1\n')
+  t.match(text, 'http_requests_in_flight{endpoint="unmatched",method="GET"} 0\n')
+  t.match(text, 'http_requests_aborted_total{endpoint="unmatched",method="GET",phase="before_headers"} 0\n')
+})

@@ -1,0 +1,98 @@
+/**
+ * What system-metrics measures. Names and labels are public API.
+ *
+ * @module
+ */
+
+/** The windows of the load average, in the order in which the system gives them. */
+export const LOAD_WINDOWS = ['1m', '5m', '15m'] as const
+
+// Every process on a machine sees the same machine, so the workers of a cluster must not be added up: `max`.
+export const systemMetricDefinitions = {
+  cpuPercent: {
+    name: 'system_cpu_percent',
+    help: 'Part of the time since the previous sample in which the processors of the machine worked, 0 to 100; waiting for a disk is idle.',
+    unit: 'percent',
+    aggregator: 'max',
+  },
+  memoryPercent: {
+    name: 'system_memory_percent',
+    help: 'Used memory, 0 to 100: of the limit of the container where a cgroup v2 limit below the memory of the machine exists, otherwise of the machine.',
+    unit: 'percent',
+    aggregator: 'max',
+  },
+  memoryUsed: {
+    name: 'system_memory_used_bytes',
+    help: 'Memory of the machine that is not available to programs: total less available.',
+    unit: 'bytes',
+    aggregator: 'max',
+  },
+  memoryTotal: {
+    name: 'system_memory_total_bytes',
+    help: 'Memory of the machine.',
+    unit: 'bytes',
+    aggregator: 'max',
+  },
+  swapUsed: {
+    name: 'system_swap_used_bytes',
+    help: 'Swap space of the machine in use.',
+    unit: 'bytes',
+    aggregator: 'max',
+  },
+  diskPercent: {
+    name: 'system_disk_percent',
+    help: 'Used part of the space of the file system that programs without privileges can use, 0 to 100, as df shows it.',
+    unit: 'percent',
+    aggregator: 'max',
+  },
+  diskUsed: {
+    name: 'system_disk_used_bytes',
+    help: 'Used space of the file system.',
+    unit: 'bytes',
+    aggregator: 'max',
+  },
+  diskTotal: {
+    name: 'system_disk_total_bytes',
+    help: 'Size of the file system, with the space that is reserved for the administrator.',
+    unit: 'bytes',
+    aggregator: 'max',
+  },
+  loadAverage: {
+    name: 'system_load_average',
+    help: 'Mean number of tasks that ran, could run or waited for a disk over the last 1, 5 and 15 minutes.',
+    labelNames: ['window'],
+    aggregator: 'max',
+  },
+  networkReceived: {
+    name: 'system_network_receive_bytes_total',
+    help: 'Bytes that a network device received.',
+    labelNames: ['device'],
+    unit: 'bytes',
+    aggregator: 'max',
+  },
+  networkTransmitted: {
+    name: 'system_network_transmit_bytes_total',
+    help: 'Bytes that a network device transmitted.',
+    labelNames: ['device'],
+    unit: 'bytes',
+    aggregator: 'max',
+  },
+  containerMemoryLimit: {
+    name: 'container_memory_limit_bytes',
+    help: 'The smallest cgroup v2 memory limit that applies to this process; absent where there is none.',
+    unit: 'bytes',
+    aggregator: 'max',
+  },
+  containerMemoryUsed: {
+    name: 'container_memory_used_bytes',
+    help: 'Memory that counts towards the limit, without file pages that can be dropped; absent where there is no limit.',
+    unit: 'bytes',
+    aggregator: 'max',
+  },
+  containerThrottled: {
+    name: 'container_cpu_throttled_seconds_total',
+    help: 'Time for which the tightest cgroup v2 processor limit kept this container from running; absent where there is no limit.',
+    unit: 'seconds',
+    aggregator: 'max',
+  },
+} as const
