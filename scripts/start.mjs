@@ -6,4 +6,9 @@ const code = await pnpm('--silent', 'run', 'build')
 // Stopped by a signal while it was building: that is no failure.
 if (typeof code === 'string') process.exit(0)
 if (code !== 0) process.exit(code)
+
+// While the server loads it has no handlers of its own yet.
+const exit = () => process.exit(0)
+process.on('SIGINT', exit).on('SIGTERM', exit)
 await import('../apps/backend/dist/server.js')
+process.off('SIGINT', exit).off('SIGTERM', exit)

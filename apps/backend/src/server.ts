@@ -12,19 +12,32 @@ const CLOSE_TIMEOUT_MS = 4000
 /** Connections that are still busy then are cut. */
 const CUT_AFTER_MS = 2500
 
+// Until the application is there, a signal has nothing to close.
+let onSignal = (): unknown => process.exit(0)
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => onSignal())
+
 try {
   const config = readConfig()
   const app = await buildApp(config)
 
-  // npm and the terminal may both deliver the same Ctrl-C, so a second signal changes nothing.
-  closeWithGrace({ delay: CLOSE_TIMEOUT_MS, logger: app.log, onSecondSignal: () => {} }, async ({ err, signal }) => {
-    if (err) app.log.fatal({ err }, 'closing after an error')
-    else app.log.info({ signal }, 'closing')
-    setTimeout(() => app.server.closeAllConnections(), CUT_AFTER_MS).unref()
-    await app.close()
-  })
+  const { close, uninstall } = closeWithGrace(
+    { delay: CLOSE_TIMEOUT_MS, logger: app.log, skip: ['SIGINT', 'SIGTERM'] },
+    async ({ err }) => {
+      if (err) app.log.fatal({ err }, 'closing after an error')
+      else app.log.info('closing')
+      setTimeout(() => app.server.closeAllConnections(), CUT_AFTER_MS).unref()
+      await app.close()
+    },
+  )
+  // npm and the terminal may both deliver the same Ctrl-C, which close-with-grace takes for impatience: the first counts.
+  let isClosing = false
+  onSignal = () => {
+    if (!isClosing) close()
+    isClosing = true
+  }
 
   await app.listen({ port: config.PORT, host: config.HOST }).catch(async (error: NodeJS.ErrnoException) => {
+    uninstall()
     await app.close()
     throw listenError(error, config)
   })

@@ -151,7 +151,7 @@ async function launch(
     unix_socket_directories: '',
     max_connections: maxConnections,
     [OWNER_SETTING]: process.pid,
-    ...(durable ? {} : { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' }),
+    ...(durable ? {} : { fsync: 'off', full_page_writes: 'off' }),
   }
   const [command, ...args] = [
     ...[...prefix, join(folder, 'postgres'), '-D', directory, '-p', String(port)],

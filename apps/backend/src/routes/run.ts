@@ -36,10 +36,11 @@ const RunAnswer = Type.Object({
 export const runRoutes: FastifyPluginAsyncTypebox<RunOptions> = async (app, options) => {
   const { pool, timeoutMs, maxConcurrentRuns } = options
   const running = new Set<AbortController>()
+  const closing = new ApiError(503, 'CLOSING', 'The backend is closing')
 
   // Nobody waits for a run of minutes when the process is told to end.
   app.addHook('preClose', async () => {
-    for (const run of running) run.abort(new ApiError(503, 'CLOSING', 'The backend is closing'))
+    for (const run of running) run.abort(closing)
   })
 
   app.post(
@@ -93,6 +94,8 @@ export const runRoutes: FastifyPluginAsyncTypebox<RunOptions> = async (app, opti
       })
       return { run_id, tool, status: 'completed' as const, result, duration_ms: Math.round(performance.now() - start) }
     } catch (error) {
+      // A connection kept alive would hold the server that is closing.
+      if (run.signal.reason === closing) reply.header('connection', 'close')
       throw failure(error, run_id, tool, run.signal)
     } finally {
       running.delete(run)

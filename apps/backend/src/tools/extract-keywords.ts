@@ -25,7 +25,9 @@ interface Keyword {
 
 const parameters = Type.Object(
   {
-    limit: Type.Integer({ default: 10, minimum: 1, maximum: 100, description: 'Keywords for each document.' }),
+    limit: Type.Optional(
+      Type.Integer({ default: 10, minimum: 1, maximum: 100, description: 'Keywords for each document.' }),
+    ),
     document: Type.Optional(
       Type.String({
         minLength: 1,
@@ -49,7 +51,7 @@ export const tool: Tool = {
   run,
 }
 
-function run(corpus: Corpus, { limit, document: id }: Static<typeof parameters>): KeywordsResult {
+function run(corpus: Corpus, { limit = 10, document: id }: Static<typeof parameters>): KeywordsResult {
   if (id !== undefined && !corpus.byId.has(id)) throw invalidParameter('document', 'be the path of a document', id)
 
   const frequencies = new Map<string, number>()

@@ -50,13 +50,15 @@ const MAX_MISS_PROBABILITY = 0.001
 
 const parameters = Type.Object(
   {
-    threshold: Type.Number({
-      default: 0.8,
-      minimum: 0,
-      maximum: 1,
-      description:
-        'Jaccard similarity, 0 to 1, from which two passages count as duplicates. Passages with nothing in common never do.',
-    }),
+    threshold: Type.Optional(
+      Type.Number({
+        default: 0.8,
+        minimum: 0,
+        maximum: 1,
+        description:
+          'Jaccard similarity, 0 to 1, from which two passages count as duplicates. Passages with nothing in common never do.',
+      }),
+    ),
   },
   { additionalProperties: false },
 )
@@ -74,7 +76,7 @@ export const tool: Tool = {
   run,
 }
 
-function run(corpus: Corpus, { threshold }: Static<typeof parameters>): DuplicatesResult {
+function run(corpus: Corpus, { threshold }: Required<Static<typeof parameters>>): DuplicatesResult {
   const passages = collectPassages(corpus)
   const groups = group(passages, threshold)
     .map(({ members, similarity }) => ({ similarity, places: members.flatMap((member) => passages[member]!.places) }))

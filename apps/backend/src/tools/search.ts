@@ -43,7 +43,9 @@ const parameters = Type.Object(
       maxLength: 500,
       description: 'Words to look for. Prefixes and small typing errors match as well.',
     }),
-    limit: Type.Integer({ default: 10, minimum: 1, maximum: 100, description: 'Documents to answer with.' }),
+    limit: Type.Optional(
+      Type.Integer({ default: 10, minimum: 1, maximum: 100, description: 'Documents to answer with.' }),
+    ),
   },
   { additionalProperties: false },
 )
@@ -59,7 +61,7 @@ export const tool: Tool = {
 // The index of a corpus lives as long as the corpus.
 const indexes = new WeakMap<Corpus, MiniSearch<Document>>()
 
-function run(corpus: Corpus, { query, limit }: Static<typeof parameters>): SearchResult {
+function run(corpus: Corpus, { query, limit }: Required<Static<typeof parameters>>): SearchResult {
   const words = [...new Set(termsOf(query))].slice(0, MAX_QUERY_TERMS)
   const hits = indexOf(corpus).search(words.join(' '), {
     boost: { title: 5, headings: 2 },

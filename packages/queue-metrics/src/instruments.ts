@@ -1,0 +1,81 @@
+/**
+ * The instruments of one application, and which of their series exist from the start.
+ *
+ * @module
+ */
+import type { Counter, Gauge, Histogram, Metrics } from '@data20/metrics-core'
+import { OUTCOMES, queueMetricDefinitions } from './metrics.ts'
+import type { QueueMetricsOptions } from './options.ts'
+
+type Task = 'queue' | 'task_name'
+
+export interface Instruments {
+  tasks: Counter<Task | 'status'>
+  retries: Counter<Task>
+  duration: Histogram<Task>
+  wait: Histogram<Task>
+  active: Gauge<Task>
+  stalled: Counter<'queue'>
+  length: Gauge<'queue'>
+  jobs: Gauge<'queue' | 'state'>
+  oldestWaiting: Gauge<'queue'>
+  workers: Gauge<'queue'>
+  paused: Gauge<'queue'>
+  up: Gauge<'queue'>
+  /**
+   * The method that gives a queue's series: those of the queues in the options are reserved, those of queues watched later
+   * are under the cap.
+   */
+  methodFor(queue: string): 'reserve' | 'labels'
+  /** Makes the series of a queue's known tasks at zero. */
+  createKnownTasks(queue: string): void
+  /** Makes the series of a task at zero, so that its first outcome is an increase. */
+  createTask(queue: string, taskName: string): void
+}
+
+export function createInstruments(metrics: Metrics, options: QueueMetricsOptions): Instruments {
+  const {
+    queues = [],
+    workers = [],
+    taskNames = {},
+    buckets = queueMetricDefinitions.duration.buckets,
+    waitBuckets = queueMetricDefinitions.wait.buckets,
+  } = options
+
+  const knownQueues = new Set([...queues, ...workers].map(({ name }) => name))
+  const tasks = metrics.counter(queueMetricDefinitions.tasks)
+  const retries = metrics.counter(queueMetricDefinitions.retries)
+  const duration = metrics.histogram({ ...queueMetricDefinitions.duration, buckets })
+  const wait = metrics.histogram({ ...queueMetricDefinitions.wait, buckets: waitBuckets })
+  const active = metrics.gauge(queueMetricDefinitions.active)
+
+  return {
+    tasks,
+    retries,
+    duration,
+    wait,
+    active,
+    stalled: metrics.counter(queueMetricDefinitions.stalled),
+    length: metrics.gauge(queueMetricDefinitions.length),
+    jobs: metrics.gauge(queueMetricDefinitions.jobs),
+    oldestWaiting: metrics.gauge(queueMetricDefinitions.oldestWaiting),
+    workers: metrics.gauge(queueMetricDefinitions.workers),
+    paused: metrics.gauge(queueMetricDefinitions.paused),
+    up: metrics.gauge(queueMetricDefinitions.up),
+    methodFor: (queue) => (knownQueues.has(queue) ? 'reserve' : 'labels'),
+    createKnownTasks,
+    createTask,
+  }
+
+  function createKnownTasks(queue: string): void {
+    for (const task_name of taskNames[queue] ?? []) {
+      for (const status of OUTCOMES) tasks.reserve({ queue, status, task_name })
+      for (const instrument of [retries, duration, wait, active]) instrument.reserve({ queue, task_name })
+    }
+  }
+
+  function createTask(queue: string, task_name: string): void {
+    for (const status of OUTCOMES) tasks.labels({ queue, status, task_name })
+    for (const instrument of [retries, duration, wait, active]) instrument.labels({ queue, task_name })
+  }
+}

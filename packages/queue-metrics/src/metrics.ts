@@ -1,0 +1,96 @@
+/**
+ * What queue-metrics measures. Names and labels are public API.
+ *
+ * The first group is counted by the process that runs the jobs: the sum over processes is right. The second is read from
+ * the broker and the same in every process: `max by (queue)`, never `sum`.
+ *
+ * @module
+ */
+
+/** How a task can end for good. */
+export const OUTCOMES = ['completed', 'failed'] as const
+
+/** The states of BullMQ's jobs. A paused queue's jobs are `waiting`. */
+export const STATES = [
+  'waiting',
+  'prioritized',
+  'active',
+  'delayed',
+  'failed',
+  'completed',
+  'waiting-children',
+] as const
+
+export const queueMetricDefinitions = {
+  tasks: {
+    name: 'queue_tasks_total',
+    help: 'Tasks that this process ended for good: completed, or failed with no attempt left.',
+    labelNames: ['queue', 'status', 'task_name'],
+  },
+  retries: {
+    name: 'queue_task_retries_total',
+    help: 'Attempts that failed in this process and will be tried again.',
+    labelNames: ['queue', 'task_name'],
+  },
+  duration: {
+    name: 'queue_task_duration_seconds',
+    help: 'Time that this process worked on an attempt, however it ended.',
+    labelNames: ['queue', 'task_name'],
+    unit: 'seconds',
+    buckets: [0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 120, 300, 600, 1800],
+  },
+  wait: {
+    name: 'queue_task_wait_seconds',
+    help: 'Time from when a task was due to when its first attempt started; a delay that was asked for is left out.',
+    labelNames: ['queue', 'task_name'],
+    unit: 'seconds',
+    buckets: [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800],
+  },
+  active: {
+    name: 'queue_tasks_active',
+    help: 'Tasks that this process is running now.',
+    labelNames: ['queue', 'task_name'],
+  },
+  stalled: {
+    name: 'queue_tasks_stalled_total',
+    help: 'Tasks whose worker was lost, found by this process and put back into the queue.',
+    labelNames: ['queue'],
+  },
+  length: {
+    name: 'queue_length',
+    help: 'Jobs ready to run and not yet taken, those with a priority included. The same in every process: take the maximum, not the sum.',
+    labelNames: ['queue'],
+    aggregator: 'max',
+  },
+  jobs: {
+    name: 'queue_jobs',
+    help: 'Jobs in the queue by state. The same in every process: take the maximum, not the sum.',
+    labelNames: ['queue', 'state'],
+    aggregator: 'max',
+  },
+  oldestWaiting: {
+    name: 'queue_oldest_waiting_seconds',
+    help: 'Time that the oldest job that could run now has been due, whatever its priority; 0 when none waits.',
+    labelNames: ['queue'],
+    unit: 'seconds',
+    aggregator: 'max',
+  },
+  workers: {
+    name: 'queue_workers',
+    help: 'Workers connected to the queue, in all processes. The same in every process: take the maximum, not the sum.',
+    labelNames: ['queue'],
+    aggregator: 'max',
+  },
+  paused: {
+    name: 'queue_paused',
+    help: 'Whether the queue is paused for all workers.',
+    labelNames: ['queue'],
+    aggregator: 'max',
+  },
+  up: {
+    name: 'queue_up',
+    help: 'Whether the broker answered in time; when it did not, the other values of the queue are the last known ones.',
+    labelNames: ['queue'],
+    aggregator: 'min',
+  },
+} as const

@@ -1,0 +1,141 @@
+/**
+ * When the job that has been ready to run for longest became due. No call of BullMQ's answers that: index 0 of a list is
+ * the job that runs next. So this reads the storage, which the ports of BullMQ to other languages share, through the
+ * handles that its backends give for such cases.
+ *
+ * A job is due at its creation plus its delay, and not before its last attempt started.
+ *
+ * @module
+ */
+
+/** What a queue on Redis gives; the client is the same over all of BullMQ's drivers. */
+interface RedisBackend {
+  client: Promise<RedisClient>
+  keys: Record<string, string>
+}
+
+interface RedisClient {
+  defineCommand(name: string, command: { numberOfKeys: number; lua: string; readOnly: boolean }): void
+  runCommand(name: string, args: readonly (string | number)[]): Promise<unknown>
+}
+
+/** What a queue on PostgreSQL gives. */
+interface PostgresBackend {
+  connection: {
+    pool: { query(text: string, values: readonly unknown[]): Promise<{ rows: Array<{ due_ms: number | null }> }> }
+  }
+}
+
+/** The fields of a job's hash, as text; `null` where it has none. */
+type JobFields = [
+  timestamp: string | null,
+  opts: string | null,
+  processedOn: string | null,
+  attemptsMade: string | null,
+]
+
+const COMMAND = 'data20OldestWaiting'
+/** Jobs read of each list and priority: the first is the oldest, except for those that were pushed back in front of it. */
+const JOBS_PER_PRIORITY = 5
+/** Jobs read in all: Redis is busy for half a millisecond with three priorities, for 7 at this bound. */
+const MAX_JOBS = 250
+
+/** A function that reads it, in milliseconds since the epoch; `undefined` when no job could run now. */
+export function createOldestReader(queue: { name: string; getBackend(): object }): () => Promise<number | undefined> {
+  const backend = queue.getBackend()
+  if (isPostgres(backend)) return () => readPostgres(backend, queue.name)
+  if (isRedis(backend)) return createRedisReader(backend)
+  return async () => undefined
+}
+
+function isPostgres(backend: object): backend is PostgresBackend {
+  return typeof (backend as Partial<PostgresBackend>).connection?.pool?.query === 'function'
+}
+
+function isRedis(backend: object): backend is RedisBackend {
+  return 'client' in backend && 'keys' in backend
+}
+
+/**
+ * Exact, and as long as the queue is: jobs stand in the order of their creation, so that a delayed one comes before older
+ * ones when it becomes due. `process_at_ms` is the end of the delay or of the backoff, and stays when it has passed.
+ * BullMQ's own count reads every row of the queue, this only those that wait.
+ */
+const OLDEST_SQL = `
+SELECT LEAST(
+  (SELECT min(GREATEST(added_at_ms, process_at_ms, processed_at_ms)) FROM job WHERE queue = $1 AND state = 'waiting'),
+  (SELECT min(process_at_ms) FROM job WHERE queue = $1 AND state = 'delayed' AND process_at_ms <= $2)
+)::float8 AS due_ms`
+
+async function readPostgres({ connection }: PostgresBackend, queue: string): Promise<number | undefined> {
+  const { rows } = await connection.pool.query(OLDEST_SQL, [queue, Date.now()])
+  return rows[0]?.due_ms ?? undefined
+}
+
+/**
+ * Jobs stand in the order in which they became ready, each priority for itself, so the first ones of each are read, and
+ * the last of the list, which is the oldest when all are last in, first out. From the lowest priority up: where there are
+ * more priorities than may be read, those left out are the ones that run first. The first delayed job is there because one
+ * that is due stays delayed until a worker asks for work.
+ */
+const OLDEST_LUA = `
+local jobs, budget = {}, tonumber(ARGV[3])
+local function read(ids)
+  for _, id in ipairs(ids) do
+    jobs[#jobs + 1] = redis.call('HMGET', ARGV[1] .. id, 'timestamp', 'opts', 'processedOn', 'atm')
+  end
+  budget = budget - #ids
+end
+read(redis.call('LRANGE', KEYS[1], -tonumber(ARGV[2]), -1))
+read(redis.call('LRANGE', KEYS[1], 0, 0))
+-- A score is the priority times 2^32 plus a counter.
+local last = redis.call('ZREVRANGE', KEYS[2], 0, 0, 'WITHSCORES')
+while last[2] and budget > 0 do
+  local first = math.floor(tonumber(last[2]) / 4294967296) * 4294967296
+  read(redis.call('ZRANGEBYSCORE', KEYS[2], first, first + 4294967295, 'LIMIT', 0, ARGV[2]))
+  last = redis.call('ZREVRANGEBYSCORE', KEYS[2], first - 1, '-inf', 'WITHSCORES', 'LIMIT', 0, 1)
+end
+return { jobs, redis.call('ZRANGE', KEYS[3], 0, 0, 'WITHSCORES') }`
+
+function createRedisReader({ client: connecting, keys }: RedisBackend): () => Promise<number | undefined> {
+  const { wait = '', prioritized = '', delayed = '', '': prefix = '' } = keys
+  const args = [wait, prioritized, delayed, prefix, JOBS_PER_PRIORITY, MAX_JOBS]
+  let isDefined = false
+
+  return async () => {
+    const client = await connecting
+    if (!isDefined) client.defineCommand(COMMAND, { numberOfKeys: 3, lua: OLDEST_LUA, readOnly: true })
+    isDefined = true
+    const [jobs, [, score]] = (await client.runCommand(COMMAND, args)) as [JobFields[], [id?: string, score?: string]]
+
+    let oldestMs = Number.POSITIVE_INFINITY
+    for (const job of jobs) oldestMs = Math.min(oldestMs, dueMsOf(job))
+    // The low 12 bits of a score order the jobs of one millisecond.
+    const delayedMs = score === undefined ? Number.POSITIVE_INFINITY : Math.floor(Number(score) / 0x1000)
+    if (delayedMs <= Date.now()) oldestMs = Math.min(oldestMs, delayedMs)
+    return oldestMs === Number.POSITIVE_INFINITY ? undefined : oldestMs
+  }
+}
+
+/** Redis does not keep when a retried job became ready: it is taken for the start of its last attempt plus the backoff. */
+function dueMsOf([timestamp, optsJson, processedOn, attemptsMade]: JobFields): number {
+  // A list can name a job that was removed.
+  if (timestamp === null) return Number.POSITIVE_INFINITY
+  const opts: { delay?: number; backoff?: Backoff } = JSON.parse(optsJson ?? '{}')
+  const createdMs = Number(timestamp) + (opts.delay ?? 0)
+  if (processedOn === null) return createdMs
+  return Math.max(createdMs, Number(processedOn) + backoffMs(opts.backoff, Number(attemptsMade)))
+}
+
+interface Backoff {
+  type: string
+  delay?: number
+  jitter?: number
+}
+
+/** The least that BullMQ's own strategies give before the next attempt; 0 for an application's own. */
+function backoffMs(backoff: Backoff | undefined, attemptsMade: number): number {
+  if (attemptsMade === 0 || (backoff?.type !== 'fixed' && backoff?.type !== 'exponential')) return 0
+  const { type, delay = 0, jitter = 0 } = backoff
+  return (type === 'fixed' ? delay : delay * 2 ** (attemptsMade - 1)) * (1 - jitter)
+}
