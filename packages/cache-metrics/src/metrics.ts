@@ -1,0 +1,44 @@
+/**
+ * What cache-metrics measures. Names and labels are public API. A key is never a label.
+ *
+ * @module
+ */
+
+/** Why an entry left a cache, in the words of lru-cache. */
+export const REASONS = ['evict', 'set', 'delete', 'expire', 'fetch'] as const
+
+export const cacheMetricDefinitions = {
+  hits: {
+    name: 'cache_hits_total',
+    help: 'Lookups that the cache answered.',
+    labelNames: ['cache_type'],
+  },
+  misses: {
+    name: 'cache_misses_total',
+    help: 'Lookups that the cache could not answer.',
+    labelNames: ['cache_type'],
+  },
+  size: {
+    name: 'cache_size_bytes',
+    help: 'Size of all entries, as the size calculation of the cache says.',
+    labelNames: ['cache_type'],
+    unit: 'bytes',
+  },
+  entries: {
+    name: 'cache_entries',
+    help: 'Entries in the cache, those that have expired and not been removed included.',
+    labelNames: ['cache_type'],
+  },
+  evictions: {
+    name: 'cache_evictions_total',
+    help: 'Values that left the cache: evict made room, set replaced, delete removed, expire was too old, fetch was dropped while it was loaded.',
+    labelNames: ['cache_type', 'reason'],
+  },
+  load: {
+    name: 'cache_load_duration_seconds',
+    help: 'Time to load a value that the cache did not have, failed loads included.',
+    labelNames: ['cache_type'],
+    unit: 'seconds',
+    buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60],
+  },
+} as const

@@ -1,0 +1,63 @@
+/**
+ * What db-metrics measures. Names and labels are public API.
+ *
+ * @module
+ */
+
+export const dbMetricDefinitions = {
+  queries: {
+    name: 'db_queries_total',
+    help: 'Queries that ended, failed ones included, by what they do and the pool of their connection.',
+    labelNames: ['operation', 'pool'],
+  },
+  duration: {
+    name: 'db_query_duration_seconds',
+    help: 'Time from sending a query to its end, without the wait for a connection.',
+    labelNames: ['operation', 'pool'],
+    unit: 'seconds',
+    // OpenTelemetry's bounds for `db.client.operation.duration`.
+    buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10],
+  },
+  slow: {
+    name: 'db_slow_queries_total',
+    help: 'Queries that took longer than the option slowQuerySeconds.',
+    labelNames: ['operation', 'pool'],
+  },
+  errors: {
+    name: 'db_query_errors_total',
+    help: 'Queries that failed, by the class of their SQLSTATE (its first two characters); other where the server gave none.',
+    labelNames: ['operation', 'pool', 'sqlstate_class'],
+  },
+  active: {
+    name: 'db_connections_active',
+    help: 'Connections of the pool that are in use or being made.',
+    labelNames: ['pool'],
+  },
+  idle: {
+    name: 'db_connections_idle',
+    help: 'Connections of the pool that wait for work.',
+    labelNames: ['pool'],
+  },
+  max: {
+    name: 'db_connections_max',
+    help: 'Connections that the pool may have.',
+    labelNames: ['pool'],
+  },
+  waiting: {
+    name: 'db_connections_waiting',
+    help: 'Callers that wait for a connection of the pool.',
+    labelNames: ['pool'],
+  },
+  wait: {
+    name: 'db_connection_wait_seconds',
+    help: 'Time from asking the pool for a connection to having it.',
+    labelNames: ['pool'],
+    unit: 'seconds',
+    buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10],
+  },
+  up: {
+    name: 'db_up',
+    help: 'Whether the database of the pool answers: 1 or 0.',
+    labelNames: ['pool'],
+  },
+} as const

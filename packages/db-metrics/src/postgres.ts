@@ -1,0 +1,48 @@
+/**
+ * The pools of `@fastify/postgres`.
+ *
+ * @module
+ */
+import type { FastifyInstance } from 'fastify'
+import { type Method, patch } from './patch.ts'
+import type { ObservablePool } from './pool.ts'
+
+/** What `@fastify/postgres` puts at `fastify.pg`, and at `fastify.pg[name]` for a named pool. */
+export interface PostgresDatabase {
+  pool: ObservablePool
+  connect: Method
+  query: Method
+}
+
+/** The databases of an application by name; the one without a name is `default`. */
+export function findPools(fastify: FastifyInstance): Array<[string, PostgresDatabase]> {
+  if (!fastify.hasDecorator('pg')) return []
+  const { pg } = fastify as unknown as { pg: Record<string, unknown> }
+  const databases: Array<[string, unknown]> = [['default', pg], ...Object.entries(pg)]
+  return databases.filter((entry): entry is [string, PostgresDatabase] => isDatabase(entry[1]))
+}
+
+/**
+ * `@fastify/postgres` binds `connect` and `query` to the pool when it is registered, so they stay what they were before the pool
+ * was measured; this makes them go through the pool as it is now. `transact` does so by itself.
+ */
+export function measurePostgres(database: PostgresDatabase): () => void {
+  const pool = database.pool as unknown as Record<'connect' | 'query', Method>
+  const restore = (['connect', 'query'] as const).map((name) =>
+    patch(
+      database,
+      name,
+      () =>
+        (...args) =>
+          pool[name](...args),
+    ),
+  )
+  return () => {
+    for (const putBack of restore) putBack()
+  }
+}
+
+function isDatabase(value: unknown): value is PostgresDatabase {
+  const { pool, connect } = (value ?? {}) as Partial<PostgresDatabase>
+  return typeof pool === 'object' && typeof connect === 'function'
+}

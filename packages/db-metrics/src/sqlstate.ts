@@ -1,0 +1,18 @@
+/** The classes of PostgreSQL's error codes: https://www.postgresql.org/docs/18/errcodes-appendix.html. 00 is success. */
+const CLASSES: ReadonlySet<string> = new Set(
+  (
+    '01 02 03 08 09 0A 0B 0F 0L 0P 0Z 10 20 21 22 23 24 25 26 27 28 2B 2D 2F ' +
+    '34 38 39 3B 3D 3F 40 42 44 53 54 55 57 58 72 F0 HV P0 XX'
+  ).split(' '),
+)
+
+/**
+ * The class of the SQLSTATE that an error carries, two characters of a documented list. `other` for everything else: errors of
+ * the connection and of the driver (their codes are Node's, such as `ECONNRESET`), and classes that extensions made up.
+ */
+export function sqlstateClass(error: unknown): string {
+  const code = (error as { code?: unknown } | null | undefined)?.code
+  if (typeof code !== 'string' || code.length !== 5) return 'other'
+  const sqlstate = code.slice(0, 2)
+  return CLASSES.has(sqlstate) ? sqlstate : 'other'
+}
