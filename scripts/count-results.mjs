@@ -1,30 +1,34 @@
 // Sums what tap wrote of every package's tests into the closing line `N passed, N failed`; exit code 1 on any failure.
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { Parser } from 'tap-parser'
+import { pathToFileURL } from 'node:url'
 
 const root = new URL('../', import.meta.url)
-const counts = { passed: 0, failed: 0, skipped: 0 }
 
-for (const folder of ['packages/', 'apps/']) {
-  for (const name of readdirSync(new URL(folder, root))) {
-    const results = new URL(`${folder}${name}/.tap/results.tap`, root)
-    if (!existsSync(results)) continue
-    const parser = new Parser()
-    count(parser)
-    parser.end(readFileSync(results, 'utf8'))
+/** Prints the line and returns the counts of assertions. */
+export async function countResults() {
+  // Loaded here: on a fresh clone it is installed only after this file is read.
+  const { Parser } = await import('tap-parser')
+  const counts = { passed: 0, failed: 0, skipped: 0 }
+  for (const folder of ['packages/', 'apps/']) {
+    for (const name of readdirSync(new URL(folder, root))) {
+      const results = new URL(`${folder}${name}/.tap/results.tap`, root)
+      if (!existsSync(results)) continue
+      const parser = new Parser()
+      count(parser, counts)
+      parser.end(readFileSync(results, 'utf8'))
+    }
   }
+  const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : ''
+  console.log(`${counts.passed} passed, ${counts.failed} failed${skipped}`)
+  return counts
 }
 
-const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : ''
-console.log(`${counts.passed} passed, ${counts.failed} failed${skipped}`)
-process.exitCode = counts.failed > 0 || counts.passed === 0 ? 1 : 0
-
 /** Counts assertions. A subtest's own line counts only when it failed and none of its assertions did: a timeout, say. */
-function count(parser) {
+function count(parser, counts) {
   let failedInChild
   parser.on('child', (child) => {
     const before = counts.failed
-    count(child)
+    count(child, counts)
     failedInChild = () => counts.failed > before
   })
   parser.on('assert', ({ ok, skip, todo }) => {
@@ -38,4 +42,9 @@ function count(parser) {
   parser.on('bailout', () => {
     counts.failed += 1
   })
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1]).href) {
+  const { passed, failed } = await countResults()
+  process.exitCode = failed > 0 || passed === 0 ? 1 : 0
 }

@@ -216,7 +216,7 @@ t.test('a second address of localhost is observed too', async (t) => {
   t.teardown(() => app.close())
   await app.listen({ port: 0, host: 'localhost' })
   const addresses = app.addresses()
-  for (const { address, port } of addresses) {
+  for (const { address, port } of addresses as AddressInfo[]) {
     const socket = net.connect(port, address)
     socket.end('NONSENSE\r\n\r\n')
     socket.resume()

@@ -1,0 +1,201 @@
+import Fastify, { type FastifyInstance } from 'fastify'
+import t, { type Test } from 'tap'
+import toolMetrics, { type ToolMetricsOptions } from '../src/index.ts'
+
+async function build(t: Test, options: ToolMetricsOptions = { tools: ['build_graph'] }): Promise<FastifyInstance> {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(toolMetrics, options)
+  return app
+}
+
+/** The series of the exposition that are not 0, without buckets, sums and what metrics-core says of itself. */
+async function readSeries(app: FastifyInstance): Promise<Record<string, number>> {
+  const { body } = await app.inject('/metrics')
+  const lines = body
+    .split('\n')
+    .filter((line) => /^tool_/.test(line) && !/_bucket|_sum/.test(line) && !line.endsWith(' 0'))
+  return Object.fromEntries(lines.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.split(' ').at(-1))]))
+}
+
+const executions = (status: string) => `tool_executions_total{status="${status}",tool_name="build_graph"}`
+const COUNT = 'tool_execution_duration_seconds_count{tool_name="build_graph"}'
+const ACTIVE = 'tool_executions_active{tool_name="build_graph"}'
+
+t.test('the names, labels, help and zeros of a registered tool', async (t) => {
+  const app = await build(t)
+  const { body } = await app.inject('/metrics')
+  const text = body.split('\n').filter((line) => line.includes('tool_') && !line.includes('metrics_'))
+  const buckets = [
+    '0.01',
+    '0.05',
+    '0.1',
+    '0.5',
+    '1.0',
+    '5.0',
+    '10.0',
+    '30.0',
+    '60.0',
+    '120.0',
+    '300.0',
+    '600.0',
+    '1800.0',
+    '+Inf',
+  ]
+  t.strictSame(text, [
+    '# HELP tool_executions_total Tool executions by how they ended: completed, failed, timeout or cancelled.',
+    '# TYPE tool_executions_total counter',
+    'tool_executions_total{status="completed",tool_name="build_graph"} 0',
+    'tool_executions_total{status="failed",tool_name="build_graph"} 0',
+    'tool_executions_total{status="timeout",tool_name="build_graph"} 0',
+    'tool_executions_total{status="cancelled",tool_name="build_graph"} 0',
+    '# HELP tool_execution_duration_seconds Time that a tool ran, however it ended.',
+    '# TYPE tool_execution_duration_seconds histogram',
+    ...buckets.map((le) => `tool_execution_duration_seconds_bucket{le="${le}",tool_name="build_graph"} 0`),
+    'tool_execution_duration_seconds_sum{tool_name="build_graph"} 0',
+    'tool_execution_duration_seconds_count{tool_name="build_graph"} 0',
+    '# HELP tool_executions_active Tools running now.',
+    '# TYPE tool_executions_active gauge',
+    'tool_executions_active{tool_name="build_graph"} 0',
+    '# HELP tool_last_success_timestamp_seconds Seconds since the epoch at which a tool last completed; 0 before the first time.',
+    '# TYPE tool_last_success_timestamp_seconds gauge',
+    'tool_last_success_timestamp_seconds{tool_name="build_graph"} 0',
+    '# HELP tool_rejections_total Requests for a tool that never became an execution: unknown_tool, invalid_input or overloaded.',
+    '# TYPE tool_rejections_total counter',
+    'tool_rejections_total{reason="unknown_tool"} 0',
+    'tool_rejections_total{reason="invalid_input"} 0',
+    'tool_rejections_total{reason="overloaded"} 0',
+  ])
+})
+
+t.test('a run that fulfills is completed, and its result is returned', async (t) => {
+  const app = await build(t)
+  const before = Date.now() / 1000
+  t.strictSame(await app.toolMetrics.track('build_graph', async () => ({ nodes: 3 })), { nodes: 3 })
+  t.equal(await app.toolMetrics.track('build_graph', () => 'not a promise'), 'not a promise')
+  const { 'tool_last_success_timestamp_seconds{tool_name="build_graph"}': lastSuccess, ...series } =
+    await readSeries(app)
+  t.strictSame(series, { [executions('completed')]: 2, [COUNT]: 2 })
+  t.ok(lastSuccess! >= before)
+})
+
+t.test('a run that throws, at once or later, is failed, and its error comes through unchanged', async (t) => {
+  const app = await build(t)
+  const error = new Error('on purpose')
+  await t.rejects(
+    app.toolMetrics.track('build_graph', () => Promise.reject(error)),
+    error,
+  )
+  await t.rejects(
+    app.toolMetrics.track('build_graph', () => {
+      throw error
+    }),
+    error,
+  )
+  t.strictSame(await readSeries(app), { [executions('failed')]: 2, [COUNT]: 2 })
+})
+
+t.test('a run is active while it runs, and its duration is the time it took', async (t) => {
+  const app = await build(t)
+  let finish = () => {}
+  const running = app.toolMetrics.track('build_graph', () => new Promise<void>((resolve) => (finish = resolve)))
+  t.equal((await readSeries(app))[ACTIVE], 1)
+  await new Promise((resolve) => setTimeout(resolve, 60))
+  finish()
+  await running
+  t.equal((await readSeries(app))[ACTIVE], undefined)
+  const { body } = await app.inject('/metrics')
+  const sum = Number(/^tool_execution_duration_seconds_sum\S* (.*)$/m.exec(body)?.[1])
+  t.ok(sum >= 0.055 && sum < 5, `${sum} s`)
+})
+
+t.test('the time limit aborts the signal, and the run is a timeout', async (t) => {
+  const app = await build(t)
+  const running = app.toolMetrics.track('build_graph', (signal) => rejectOnAbort(signal), { timeoutMs: 20 })
+  await t.rejects(running, { name: 'TimeoutError', message: /build_graph took longer than 20 ms/ })
+  t.strictSame(await readSeries(app), { [executions('timeout')]: 1, [COUNT]: 1 })
+})
+
+t.test("the caller's signal cancels the run, before it starts or while it runs", async (t) => {
+  const app = await build(t)
+  const caller = new AbortController()
+  const running = app.toolMetrics.track('build_graph', rejectOnAbort, { signal: caller.signal, timeoutMs: 60_000 })
+  caller.abort(new Error('the client left'))
+  await t.rejects(running, { message: 'the client left' })
+  await t.rejects(app.toolMetrics.track('build_graph', rejectOnAbort, { signal: caller.signal }), {
+    message: 'the client left',
+  })
+  t.strictSame(await readSeries(app), { [executions('cancelled')]: 2, [COUNT]: 2 })
+})
+
+t.test('a run that completes although it was told to stop is completed', async (t) => {
+  const app = await build(t)
+  const caller = new AbortController()
+  const running = app.toolMetrics.track('build_graph', async () => 'done', { signal: caller.signal })
+  caller.abort()
+  t.equal(await running, 'done')
+  t.equal((await readSeries(app))[executions('completed')], 1)
+})
+
+t.test(
+  'isFailure makes an answer a failure; where it throws, the run is completed and the error counted',
+  async (t) => {
+    const app = await build(t, {
+      tools: ['build_graph'],
+      isFailure: (result) => {
+        if (result === null) throw new Error('on purpose')
+        return (result as { ok: boolean }).ok === false
+      },
+    })
+    for (const result of [{ ok: true }, { ok: false }, null]) await app.toolMetrics.track('build_graph', () => result)
+    const series = await readSeries(app)
+    t.equal(series[executions('completed')], 2)
+    t.equal(series[executions('failed')], 1)
+    t.match((await app.inject('/metrics')).body, 'metrics_errors_total{plugin="tool-metrics"} 1')
+  },
+)
+
+t.test('an execution ended by hand counts once, by the first call', async (t) => {
+  const app = await build(t)
+  const end = app.toolMetrics.start('build_graph')
+  t.equal((await readSeries(app))[ACTIVE], 1)
+  end('cancelled')
+  end('completed')
+  t.strictSame(await readSeries(app), { [executions('cancelled')]: 1, [COUNT]: 1 })
+})
+
+t.test('a tool that is not registered throws and makes no series', async (t) => {
+  const app = await build(t)
+  const before = (await app.inject('/metrics')).body.split('\n').filter((line) => line.startsWith('tool_')).length
+  for (let index = 0; index < 100; index += 1) {
+    await t.rejects(
+      app.toolMetrics.track(`hostile-${index}`, () => 1),
+      { code: 'TOOL_METRICS_ERR_UNREGISTERED', statusCode: 404 },
+    )
+  }
+  app.toolMetrics.reject('unknown_tool')
+  t.equal((await app.inject('/metrics')).body.split('\n').filter((line) => line.startsWith('tool_')).length, before)
+  t.strictSame(await readSeries(app), { 'tool_rejections_total{reason="unknown_tool"}': 1 })
+})
+
+t.test('tools can be registered later, and again without losing their counts', async (t) => {
+  const app = await build(t, {})
+  app.toolMetrics.register('build_graph', 'search')
+  await app.toolMetrics.track('build_graph', () => 1)
+  app.toolMetrics.register('build_graph')
+  t.equal((await readSeries(app))[executions('completed')], 1)
+  t.match((await app.inject('/metrics')).body, 'tool_executions_active{tool_name="search"} 0')
+})
+
+t.test('two applications share nothing', async (t) => {
+  const [one, two] = [await build(t), await build(t)]
+  await one.toolMetrics.track('build_graph', () => 1)
+  t.strictSame(await readSeries(two), {})
+})
+
+function rejectOnAbort(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    if (signal.aborted) reject(signal.reason)
+    signal.addEventListener('abort', () => reject(signal.reason))
+  })
+}
