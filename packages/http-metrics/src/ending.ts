@@ -39,13 +39,18 @@ export function isComplete(response: RawResponse): boolean {
   return response.writableFinished
 }
 
+/** Whether the client can have seen the status: not while the response waits, pipelined, for an earlier one to end. */
+export function hasSentHeaders(response: RawResponse): boolean {
+  return response.headersSent && ('stream' in response || response.socket !== null)
+}
+
 /**
  * Who broke it off, and when. The client left when its end of the socket came first: it said FIN or RST, or it reset the
  * HTTP/2 stream; a response that the server destroyed by itself, as a stream that throws half-way does, is truncated.
  */
 export function phaseOf(response: RawResponse): (typeof PHASES)[number] {
   if (isBrokenByServer(response)) return 'truncated'
-  return response.headersSent ? 'mid_response' : 'before_headers'
+  return hasSentHeaders(response) ? 'mid_response' : 'before_headers'
 }
 
 function isBrokenByServer(response: RawResponse): boolean {

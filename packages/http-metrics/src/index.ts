@@ -9,7 +9,14 @@ import type { Duplex } from 'node:stream'
 import { type CounterSeries, ensureMetrics } from '@data20/metrics-core'
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { CLIENT_CLOSED_REQUEST, isComplete, phaseOf, type RawResponse, statusOfParserError } from './ending.ts'
+import {
+  CLIENT_CLOSED_REQUEST,
+  hasSentHeaders,
+  isComplete,
+  phaseOf,
+  type RawResponse,
+  statusOfParserError,
+} from './ending.ts'
 import { addFirstOnRequestHook, isRoot, routeContext, secondaryServers } from './internals.ts'
 import { httpMetricDefinitions, PARSER_ERROR_CODES } from './metrics.ts'
 import type { CustomLabel, HttpMetricsOptions, RouteMetricsOptions } from './options.ts'
@@ -34,6 +41,8 @@ const kBodies = Symbol('data20.http.bodies')
 const kRefused = Symbol('data20.http.refused')
 /** On a socket, the response to its latest request. */
 const kLatest = Symbol('data20.http.latest')
+/** On a socket, the responses that wait for an earlier one to end. */
+const kWaiting = Symbol('data20.http.waiting')
 
 type MeasuredResponse = RawResponse & {
   [kStart]?: number
@@ -43,7 +52,7 @@ type MeasuredResponse = RawResponse & {
   [kRefused]?: number
 }
 
-type MeasuredSocket = Duplex & { [kLatest]?: MeasuredResponse }
+type MeasuredSocket = Duplex & { [kLatest]?: MeasuredResponse; [kWaiting]?: Set<MeasuredResponse> }
 
 async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions): Promise<void> {
   // A second registration would count everything twice.
@@ -73,7 +82,10 @@ async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions
     server.prependListener('request', (request, response) => {
       begin(response)
       // HTTP/2's sockets are shared, and guarded against such marks; its parser errors end sessions.
-      if (request.httpVersionMajor === 1) (request.socket as MeasuredSocket)[kLatest] = response
+      if (request.httpVersionMajor !== 1) return
+      const socket = request.socket as MeasuredSocket
+      socket[kLatest] = response
+      if (response.socket === null) awaitSocket(response, socket)
     })
     server.on('clientError', onClientError)
   }
@@ -81,6 +93,20 @@ async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions
   function begin(response: MeasuredResponse): void {
     response[kStart] = performance.now()
     response.on('close', onClose)
+  }
+
+  /** Node.js closes the response that a socket is busy with, and forgets those pipelined behind it: they end with the socket. */
+  function awaitSocket(response: MeasuredResponse, socket: MeasuredSocket): void {
+    let waiting = socket[kWaiting]
+    if (waiting === undefined) {
+      waiting = new Set()
+      socket[kWaiting] = waiting
+      socket.on('close', () => {
+        for (const one of socket[kWaiting] ?? []) onClose.call(one)
+      })
+    }
+    waiting.add(response)
+    response.on('close', () => socket[kWaiting]?.delete(response))
   }
 
   function onRequest(request: FastifyRequest, reply: FastifyReply, done: () => void): void {
@@ -103,12 +129,14 @@ async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions
     const route = known ?? routes.unmatched((this as { req: { method?: string } }).req.method)
     if (route === null) return
     if (known !== undefined) known.inFlight.dec()
+    // Counted: whatever closes it a second time finds nothing to do.
+    this[kRoute] = null
 
     const seconds = (performance.now() - this[kStart]!) / 1000
     const refused = this[kRefused]
     // Node.js calls a response finished that was written to a socket destroyed already.
     const complete = refused === undefined && isComplete(this)
-    const status = refused ?? (complete || this.headersSent ? this.statusCode : CLIENT_CLOSED_REQUEST)
+    const status = refused ?? (complete || hasSentHeaders(this) ? this.statusCode : CLIENT_CLOSED_REQUEST)
     const series = hasCustomLabels ? route.withLabels(this[kRequest]) : route
     series.count(status)
     series.duration.observe(seconds)

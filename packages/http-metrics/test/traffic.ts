@@ -234,6 +234,14 @@ export const exchanges: Record<string, Exchange> = {
     if (answer.split('HTTP/1.1 200').length !== 4) throw new Error(`expected three answers, got ${answer}`)
     for (let count = 0; count < 3; count += 1) ledger.request('/fast/:id', 'GET', 200)
   },
+  async leavesPipelined(client, ledger) {
+    const request = (path: string) => `GET ${path} HTTP/1.1\r\n${HOST}\r\n`
+    await raw(client, request('/slow') + request('/fast/1') + request('/error'), 'once sent')
+    ledger.request('/slow', 'GET', 499, 'before_headers')
+    // Answered, but the answers were waiting behind the slow one.
+    ledger.request('/fast/:id', 'GET', 499, 'before_headers')
+    ledger.request('/error', 'GET', 499, 'before_headers')
+  },
   async injected({ app }, ledger) {
     const { statusCode } = await app.inject('/fast/9')
     ledger.request('/fast/:id', 'GET', statusCode)
@@ -385,7 +393,10 @@ export async function settledExposition(app: FastifyInstance): Promise<Expositio
     const { body } = await app.metrics.expose()
     const exposition = new Exposition(body.toString())
     if (exposition.counts('http_requests_in_flight', ['endpoint']).size === 0) return exposition
-    if (attempt === 100) throw new Error('requests are still in flight')
+    if (attempt === 100) {
+      const inFlight = [...exposition.counts('http_requests_in_flight', ['endpoint', 'method'])]
+      throw new Error(`requests are still in flight: ${inFlight.join('; ')}`)
+    }
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
 }
