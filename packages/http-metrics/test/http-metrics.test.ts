@@ -29,6 +29,13 @@ async function inParallel(tasks: Array<() => Promise<void>>, lanes: number): Pro
   )
 }
 
+/** An exchange that fails says which it was. */
+async function perform(name: string, exchange: Promise<void>): Promise<void> {
+  await exchange.catch((cause: Error) => {
+    throw new Error(`${name}: ${cause.message}`, { cause })
+  })
+}
+
 async function listen(t: Test, app: FastifyInstance): Promise<Client> {
   await app.listen({ port: 0, host: '127.0.0.1' })
   const agent = new http.Agent({ keepAlive: true, maxSockets: 20 })
@@ -76,7 +83,7 @@ t.test('2,000 requests of every kind over HTTP/1.1 and HTTP/2 are counted once, 
     ...Array.from({ length: 1700 - names.length }, () => names[Math.floor(random() * names.length)]!),
   ]
   await inParallel(
-    chosen.map((name) => () => exchanges[name]!(client, ledger)),
+    chosen.map((name) => () => perform(name, exchanges[name]!(client, ledger))),
     30,
   )
   assertAgreement(t, await settledExposition(client.app), ledger)
@@ -91,7 +98,7 @@ t.test('2,000 requests of every kind over HTTP/1.1 and HTTP/2 are counted once, 
     ...Array.from({ length: 300 - names2.length }, () => names2[Math.floor(random() * names2.length)]!),
   ]
   await inParallel(
-    chosen2.map((name) => () => http2Exchanges[name]!(session, ledger2)),
+    chosen2.map((name) => () => perform(name, http2Exchanges[name]!(session, ledger2))),
     20,
   )
   assertAgreement(t, await settledExposition(client2.app), ledger2)
@@ -102,7 +109,7 @@ t.test('each kind of exchange alone is counted as the client saw it', async (t) 
     const app = await buildApp()
     const client = await listen(t, app)
     const ledger = new Ledger()
-    await exchange(client, ledger)
+    await perform(name, exchange(client, ledger))
     await t.test(name, async (t) => assertAgreement(t, await settledExposition(app), ledger))
     client.agent.destroy()
     await app.close()
