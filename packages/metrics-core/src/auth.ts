@@ -16,14 +16,16 @@ export interface Authorizer {
 
 /** Throws when `auth` has neither a token nor a user name and password. */
 export function createAuthorizer(auth: Auth): Authorizer {
-  if ('bearer' in auth && isText(auth.bearer)) return authorizer('Bearer', auth.bearer)
-  if ('username' in auth && isText(auth.username) && isText(auth.password) && !auth.username.includes(':')) {
-    return authorizer('Basic', Buffer.from(`${auth.username}:${auth.password}`).toString('base64'))
+  // A secret from an unset environment variable is no reason to let everybody in.
+  const { bearer, username, password }: Record<string, unknown> = { ...auth }
+  if (isText(bearer)) return authorizer('Bearer', bearer)
+  if (isText(username) && isText(password) && !username.includes(':')) {
+    return authorizer('Basic', Buffer.from(`${username}:${password}`).toString('base64'))
   }
   throw new InvalidOptionError(
     'auth',
     '{ bearer } or { username, password } with texts that are not empty',
-    Object.keys(auth),
+    Object.keys({ ...auth }),
   )
 }
 

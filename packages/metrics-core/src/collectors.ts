@@ -5,16 +5,23 @@
  * @module
  */
 import type { FastifyBaseLogger } from 'fastify'
+import type { ForeignFamily } from './exposition.ts'
 import type { Gauge } from './gauge.ts'
 
-/** Reads a state and sets gauges. `signal` aborts at the deadline; what it sets after that is exposed by the next scrape. */
-export type Collect = (signal: AbortSignal) => void | Promise<void>
+/** Reads a state and sets gauges. `signal` aborts at the deadline, `budgetMs` from now; what is set after it is exposed by the next scrape. */
+export type Collect = (signal: AbortSignal, budgetMs: number) => void | Promise<void>
 
 /** The gauges by which collectors are seen. */
 export interface CollectorMetrics {
   success: Gauge<'collector'>
   duration: Gauge<'collector'>
   lastSuccess: Gauge<'collector'>
+}
+
+/** A metric of a Prometheus client, which collects while it is read. */
+export interface ForeignMetric {
+  name: string
+  get(): ForeignFamily | Promise<ForeignFamily>
 }
 
 interface Collector {
@@ -32,15 +39,22 @@ export interface Collectors {
   add(name: string, collect: Collect, timeoutMs?: number): () => void
   /** Runs all in parallel; resolves when each has ended or missed its deadline, at most `budgetMs` from now. Never rejects. */
   run(budgetMs: number): Promise<void>
-  /** Reads one metric of a Prometheus client under the same conditions; `undefined` when it failed and never succeeded. */
-  read<Family>(name: string, read: () => Family | Promise<Family>, budgetMs: number): Promise<Family | undefined>
+  /** Reads metrics of a Prometheus client under the same conditions. Never rejects. */
+  read(metrics: readonly ForeignMetric[], budgetMs: number): Promise<void>
+  /** What a metric of a Prometheus client said when it was last read; `undefined` when it never was, or always failed. */
+  last(metric: ForeignMetric): ForeignFamily | undefined
+  /** Settles with the promise, or resolves to `false` after so many milliseconds or when all are removed. */
+  within<Result>(promise: Promise<Result>, milliseconds: number): Promise<Result | false>
+  /** Removes all collectors; what waits for one waits no longer. */
   clear(): void
 }
 
 /** Makes the collectors of one application; `timeoutMs` is the deadline of those that have none of their own. */
 export function createCollectors(metrics: CollectorMetrics, timeoutMs: number, log: FastifyBaseLogger): Collectors {
   const collectors = new Map<string, Collector>()
-  const families = new Map<string, { collector: Collector; last: unknown }>()
+  const readers = new WeakMap<ForeignMetric, Collector>()
+  const families = new WeakMap<ForeignMetric, ForeignFamily>()
+  const waiting = new Set<() => void>()
 
   return {
     add(name, collect, ownTimeoutMs = timeoutMs) {
@@ -51,11 +65,7 @@ export function createCollectors(metrics: CollectorMetrics, timeoutMs: number, l
       metrics.success.reserve({ collector: key })
       metrics.duration.reserve({ collector: key })
       metrics.lastSuccess.reserve({ collector: key })
-      return () => {
-        if (collectors.get(key) !== collector) return
-        collectors.delete(key)
-        for (const gauge of [metrics.success, metrics.duration, metrics.lastSuccess]) gauge.remove({ collector: key })
-      }
+      return () => remove(collector)
     },
 
     async run(budgetMs) {
@@ -63,54 +73,73 @@ export function createCollectors(metrics: CollectorMetrics, timeoutMs: number, l
         Array.from(collectors.values(), async (collector) => {
           const start = performance.now()
           const succeeded = await runOne(collector, budgetMs)
-          report(collector, succeeded, (performance.now() - start) / 1000)
+          // It may have been removed while it ran.
+          if (isKnown(collector)) report(collector, succeeded, (performance.now() - start) / 1000)
         }),
       )
     },
 
-    async read<Family>(name: string, read: () => Family | Promise<Family>, budgetMs: number) {
-      let entry = families.get(name)
-      if (entry === undefined) {
-        entry = {
-          collector: { name, collect: () => {}, timeoutMs, running: undefined, isFailing: false },
-          last: undefined,
-        }
-        families.set(name, entry)
-      }
-      const known = entry
-      known.collector.collect = async () => {
-        known.last = await read()
-      }
-      const start = performance.now()
-      const succeeded = await runOne(known.collector, budgetMs)
-      // Clients' metrics seldom fail, so a series is made for the first that does.
-      if (!succeeded || known.collector.isFailing)
-        report(known.collector, succeeded, (performance.now() - start) / 1000)
-      return known.last as Family | undefined
+    async read(foreign, budgetMs) {
+      await Promise.all(
+        foreign.map(async (metric) => {
+          const reader = readers.get(metric) ?? createReader(metric)
+          readers.set(metric, reader)
+          const start = performance.now()
+          const succeeded = await runOne(reader, budgetMs)
+          // Clients' metrics seldom fail, so a series is made for the first that does.
+          if (!succeeded || reader.isFailing) report(reader, succeeded, (performance.now() - start) / 1000)
+        }),
+      )
     },
 
+    within: withDeadline,
+
+    last: (metric) => families.get(metric),
+
     clear() {
-      collectors.clear()
-      families.clear()
+      for (const collector of collectors.values()) remove(collector)
+      for (const stop of waiting) stop()
     },
   }
 
+  function isKnown(collector: Collector): boolean {
+    return collectors.get(collector.name) === collector
+  }
+
+  function remove(collector: Collector): void {
+    if (!isKnown(collector)) return
+    collectors.delete(collector.name)
+    for (const gauge of [metrics.success, metrics.duration, metrics.lastSuccess]) {
+      gauge.remove({ collector: collector.name })
+    }
+  }
+
+  function createReader(metric: ForeignMetric): Collector {
+    const collect = async () => {
+      const family = await metric.get()
+      if (!Array.isArray(family?.values)) throw new TypeError(`Expected metric ${metric.name} to have values, got none`)
+      families.set(metric, family)
+    }
+    return { name: metric.name, collect, timeoutMs, running: undefined, isFailing: false }
+  }
+
   async function runOne(collector: Collector, budgetMs: number): Promise<boolean> {
-    if (collector.running !== undefined) return withDeadline(collector.running, Math.min(budgetMs, collector.timeoutMs))
+    const waitMs = Math.min(budgetMs, collector.timeoutMs)
+    if (collector.running !== undefined) return withDeadline(collector.running, waitMs)
     const deadline = new AbortController()
-    const running = start(collector, deadline.signal)
+    const running = start(collector, deadline.signal, waitMs)
     collector.running = running
     running.then(() => {
       collector.running = undefined
     })
-    const succeeded = await withDeadline(running, Math.min(budgetMs, collector.timeoutMs))
+    const succeeded = await withDeadline(running, waitMs)
     deadline.abort()
     return succeeded
   }
 
-  async function start(collector: Collector, signal: AbortSignal): Promise<boolean> {
+  async function start(collector: Collector, signal: AbortSignal, budgetMs: number): Promise<boolean> {
     try {
-      await collector.collect(signal)
+      await collector.collect(signal, budgetMs)
       return true
     } catch (error) {
       if (!collector.isFailing) log.warn({ err: error, collector: collector.name }, 'a metrics collector failed')
@@ -128,16 +157,18 @@ export function createCollectors(metrics: CollectorMetrics, timeoutMs: number, l
     }
     collector.isFailing = !succeeded
   }
-}
 
-/** False when the promise is not fulfilled in time. The timer never keeps the process alive. */
-function withDeadline(promise: Promise<boolean>, milliseconds: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, milliseconds, false)
-    timer.unref()
-    promise.then((succeeded) => {
-      clearTimeout(timer)
-      resolve(succeeded)
+  function withDeadline<Result>(promise: Promise<Result>, milliseconds: number): Promise<Result | false> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(stop, milliseconds)
+      waiting.add(stop)
+      promise.then(resolve, reject).finally(stop)
+
+      function stop(): void {
+        clearTimeout(timer)
+        waiting.delete(stop)
+        resolve(false)
+      }
     })
-  })
+  }
 }

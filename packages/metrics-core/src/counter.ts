@@ -15,6 +15,7 @@ export class CounterSeries implements Series {
   readonly labelText: string
   text = ''
   value = 0
+  isReserved = false
   exemplar: Exemplar | undefined = undefined
 
   constructor(labelText: string) {
@@ -25,9 +26,9 @@ export class CounterSeries implements Series {
   inc(value = 1, exemplarLabels?: ExemplarLabels): void {
     // One comparison on the good path: NaN, strings, -1 and Infinity all fail it.
     if (!(value >= 0 && value < Infinity) || typeof value !== 'number') throwIncrement(value)
+    if (exemplarLabels !== undefined) this.exemplar = createExemplar(exemplarLabels, value)
     this.value += value
     this.text = ''
-    if (exemplarLabels !== undefined) this.exemplar = createExemplar(exemplarLabels, value)
   }
 }
 
@@ -77,7 +78,7 @@ export class Counter<Label extends string = never> extends Instrument<Label, Cou
   }
 
   protected createOverflow(labelText: string): CounterSeries {
-    return new OverflowSeries(labelText, () => this.onOverflow(this.name))
+    return new OverflowSeries(labelText, () => this.context.onOverflow(this.exposedName, this.maxSeries))
   }
 
   protected zero(series: CounterSeries): void {
@@ -88,7 +89,7 @@ export class Counter<Label extends string = never> extends Instrument<Label, Cou
 
   render(series: CounterSeries, exemplars: boolean): string {
     const { labelText, value, exemplar } = series
-    const sample = labelText === '' ? `${this.name} ` : `${this.name}{${labelText}} `
+    const sample = labelText === '' ? `${this.exposedName} ` : `${this.exposedName}{${labelText}} `
     return exemplars && exemplar
       ? `${sample + formatValue(value) + formatExemplar(exemplar)}\n`
       : `${sample + formatValue(value)}\n`

@@ -9,10 +9,15 @@ import { readdir, readFile } from 'node:fs/promises'
 import { constants, monitorEventLoopDelay, PerformanceObserver, performance } from 'node:perf_hooks'
 import { setImmediate } from 'node:timers/promises'
 import { getHeapSpaceStatistics, getHeapStatistics } from 'node:v8'
+import type { CounterSeries } from './counter.ts'
+import { isInstrument } from './exposition.ts'
 import type { Metrics } from './index.ts'
 
 /** Scrapes that follow each other within this time see the same window of event-loop delays, so that two scrapers do not take each other's. */
 const DELAY_WINDOW_MS = 5000
+
+/** What observes garbage collections, by the histogram that they are counted in. */
+const observers = new WeakMap<object, { users: number; stop(): void }>()
 
 const GC_KINDS: Record<number, string> = {
   [constants.NODE_PERFORMANCE_GC_MAJOR]: 'major',
@@ -24,7 +29,8 @@ const GC_KINDS: Record<number, string> = {
 /** Adds them all; the function returned stops what observes. */
 export function addDefaultMetrics(metrics: Metrics): () => void {
   // An application that has the client's own defaults in the registry keeps them.
-  if (metrics.registry.getSingleMetric('process_cpu_user_seconds_total')?.collect !== undefined) return () => {}
+  const known: unknown = metrics.registry.getSingleMetric('process_cpu_user_seconds_total')
+  if (known !== undefined && !isInstrument(known)) return () => {}
 
   const removeCollectors = [addProcess(metrics), addMemory(metrics), addResources(metrics)]
   const stopObservers = [addGarbageCollection(metrics), addEventLoop(metrics)]
@@ -68,30 +74,41 @@ function addProcess(metrics: Metrics): () => void {
     name: 'process_cpu_seconds_total',
     help: 'User and system CPU time of the process in seconds.',
   })
-  const openDescriptors = metrics.gauge({ name: 'process_open_fds', help: 'Open file descriptors.' })
-  const maxDescriptors = metrics.gauge({ name: 'process_max_fds', help: 'Limit of open file descriptors.' })
-  let last = { user: 0, system: 0 }
+  const descriptors =
+    process.platform === 'linux'
+      ? {
+          open: metrics.gauge({ name: 'process_open_fds', help: 'Open file descriptors.' }),
+          max: metrics.gauge({ name: 'process_max_fds', help: 'Limit of open file descriptors.' }),
+        }
+      : undefined
 
   return metrics.collector('process', async () => {
     const usage = process.cpuUsage()
-    const userSeconds = (usage.user - last.user) / 1e6
-    const systemSeconds = (usage.system - last.system) / 1e6
-    last = usage
-    user.inc(userSeconds)
-    system.inc(systemSeconds)
-    total.inc(userSeconds + systemSeconds)
-    if (process.platform !== 'linux') return
+    raise(user.labels(), usage.user / 1e6)
+    raise(system.labels(), usage.system / 1e6)
+    raise(total.labels(), (usage.user + usage.system) / 1e6)
+    if (descriptors === undefined) return
     // One less: the descriptor that lists them.
-    openDescriptors.set((await readdir('/proc/self/fd')).length - 1)
+    descriptors.open.set((await readdir('/proc/self/fd')).length - 1)
     const limit = /^Max open files\s+(\d+)/m.exec(await readFile('/proc/self/limits', 'utf8'))?.[1]
-    maxDescriptors.set(limit === undefined ? Infinity : Number(limit))
+    descriptors.max.set(limit === undefined ? Infinity : Number(limit))
   })
+}
+
+/** Raises a counter to what the system says; nothing is counted twice when applications share the registry or follow each other in it. */
+function raise(series: CounterSeries, value: number): void {
+  series.inc(Math.max(0, value - series.value))
 }
 
 function addMemory(metrics: Metrics): () => void {
   const resident = metrics.gauge({ name: 'process_resident_memory_bytes', help: 'Resident memory in bytes.' })
-  const virtual = metrics.gauge({ name: 'process_virtual_memory_bytes', help: 'Virtual memory in bytes.' })
-  const data = metrics.gauge({ name: 'process_heap_bytes', help: 'Data segment of the process in bytes.' })
+  const linux =
+    process.platform === 'linux'
+      ? {
+          virtual: metrics.gauge({ name: 'process_virtual_memory_bytes', help: 'Virtual memory in bytes.' }),
+          data: metrics.gauge({ name: 'process_heap_bytes', help: 'Data segment of the process in bytes.' }),
+        }
+      : undefined
   const heapTotal = metrics.gauge({ name: 'nodejs_heap_size_total_bytes', help: 'Heap of V8 in bytes.' })
   const heapUsed = metrics.gauge({ name: 'nodejs_heap_size_used_bytes', help: 'Used heap of V8 in bytes.' })
   const heapLimit = metrics.gauge({
@@ -124,11 +141,11 @@ function addMemory(metrics: Metrics): () => void {
       spaces.used.reserve(labels).set(sizes.space_used_size)
       spaces.available.reserve(labels).set(sizes.space_available_size)
     }
-    if (process.platform !== 'linux') return
+    if (linux === undefined) return
     const status = await readFile('/proc/self/status', 'utf8')
     const bytes = (key: string) => Number(new RegExp(`^${key}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? NaN) * 1024
-    virtual.set(bytes('VmSize'))
-    data.set(bytes('VmData'))
+    linux.virtual.set(bytes('VmSize'))
+    linux.data.set(bytes('VmData'))
   })
 }
 
@@ -177,6 +194,12 @@ function addGarbageCollection(metrics: Metrics): () => void {
     maxSeries: false,
     buckets: [0.001, 0.01, 0.1, 1, 2, 5],
   })
+  // Applications that share a registry share the observer: each collection is counted once.
+  const known = observers.get(duration)
+  if (known !== undefined) {
+    known.users += 1
+    return known.stop
+  }
   const byKind = new Map(
     Object.entries(GC_KINDS).map(([kind, name]) => [Number(kind), duration.reserve({ kind: name })]),
   )
@@ -187,7 +210,16 @@ function addGarbageCollection(metrics: Metrics): () => void {
     }
   })
   observer.observe({ entryTypes: ['gc'] })
-  return () => observer.disconnect()
+  const shared = { users: 1, stop }
+  observers.set(duration, shared)
+  return stop
+
+  function stop(): void {
+    shared.users -= 1
+    if (shared.users > 0) return
+    observer.disconnect()
+    observers.delete(duration)
+  }
 }
 
 function addEventLoop(metrics: Metrics): () => void {

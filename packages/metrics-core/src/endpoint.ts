@@ -5,7 +5,7 @@
  */
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
-import type { FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
+import type { DoneFuncWithErrOrRes, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import { createAuthorizer } from './auth.ts'
 import type { Metrics } from './index.ts'
 import { coreMetrics, SCRAPE_STATUSES } from './metrics.ts'
@@ -25,7 +25,7 @@ export function createEndpoint(
   { auth, preHandler, maxConcurrentScrapes = 40 }: MetricsCoreOptions,
   { route, collectorTimeoutMs }: { route: string; collectorTimeoutMs: number },
 ): RouteOptions {
-  const authorizer = auth && createAuthorizer(auth)
+  const authorizer = auth === undefined ? undefined : createAuthorizer(auth)
   const duration = metrics.histogram(coreMetrics.scrapeDuration)
   const scrapes = metrics.counter(coreMetrics.scrapes)
   for (const status of SCRAPE_STATUSES) scrapes.reserve({ status })
@@ -42,18 +42,17 @@ export function createEndpoint(
     onRequest: authorize,
     ...(preHandler === undefined ? {} : { preHandler }),
     handler: scrape,
+    onSend: countStatus,
   }
 
   async function authorize(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     if (authorizer === undefined || authorizer.isAuthorized(request.headers.authorization)) return
-    scrapes.reserve({ status: 401 }).inc()
     reply.code(401).header('www-authenticate', authorizer.challenge)
     await reply.send({ statusCode: 401, error: 'Unauthorized', message: 'Expected the credentials of a scraper' })
   }
 
   async function scrape(request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
     if (scraping >= maxConcurrentScrapes) {
-      scrapes.reserve({ status: 503 }).inc()
       return reply
         .code(503)
         .header('retry-after', '1')
@@ -76,21 +75,28 @@ export function createEndpoint(
       const payload = isCompressed ? await compress(body) : body
       reply.header('content-type', contentType).header('vary', 'accept, accept-encoding')
       if (isCompressed) reply.header('content-encoding', 'gzip')
-      scrapes.reserve({ status: 200 }).inc()
       return payload
-    } catch (error) {
-      scrapes.reserve({ status: 500 }).inc()
-      throw error
     } finally {
       scraping -= 1
       endTimer()
     }
   }
 
-  /** `?name[]=a&name[]=b`, as promhttp takes it. */
-  function namesOf({ query }: FastifyRequest): string[] | undefined {
-    const names = (query as Record<string, string | string[] | undefined>)['name[]']
-    return names === undefined ? undefined : [names].flat()
+  /** Runs once for each answer, whoever gave it (a preHandler, say), and whether or not the scraper is still there. */
+  function countStatus(
+    _request: FastifyRequest,
+    reply: FastifyReply,
+    payload: unknown,
+    done: DoneFuncWithErrOrRes,
+  ): void {
+    scrapes.reserve({ status: reply.statusCode }).inc()
+    done(null, payload)
+  }
+
+  /** `?name[]=a&name[]=b`, as promhttp takes it, whatever the application's parser makes of brackets. */
+  function namesOf({ url }: FastifyRequest): string[] | undefined {
+    const names = new URLSearchParams(url.split('?')[1]).getAll('name[]').filter((name) => name !== '')
+    return names.length > 0 ? names : undefined
   }
 
   function budgetOf({ headers }: FastifyRequest): number {

@@ -41,6 +41,20 @@ export const UnknownLabelError: FastifyErrorConstructor<{ code: string }, [strin
   500,
 )
 
+/** Label values were given in a row and are not as many as the labels. Arguments: metric, its labels, how many there were. */
+export const LabelCountError: FastifyErrorConstructor<{ code: string }, [string, string, number]> = createError(
+  'METRICS_ERR_LABEL_COUNT',
+  'Expected a value for each label of `%s` (%s), got %d values',
+  500,
+)
+
+/** Workers of a cluster did not answer the primary in time. Argument: their numbers. */
+export const NoAnswerError: FastifyErrorConstructor<{ code: string }, [string]> = createError(
+  'METRICS_ERR_NO_ANSWER',
+  'Expected the metrics of worker %s before the deadline, got no answer',
+  500,
+)
+
 /** A value that is no finite number. Argument: the value. */
 export const InvalidValueError: FastifyErrorConstructor<{ code: string }, [unknown]> = createError(
   'METRICS_ERR_VALUE',

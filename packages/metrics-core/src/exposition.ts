@@ -18,13 +18,15 @@ export interface ForeignFamily {
   name: string
   help: string
   type: string
+  unit?: string
+  aggregator?: string
   values?: readonly ForeignSample[]
 }
 
 /** One sample of a {@link ForeignFamily}; clients keep labels that several samples share apart. */
 export interface ForeignSample extends Omit<Sample, 'labels'> {
   labels?: Record<string, LabelValue>
-  sharedLabels?: Record<string, LabelValue>
+  sharedLabels?: Record<string, LabelValue> | undefined
 }
 
 /** An instrument of ours, whatever its type. */
@@ -50,16 +52,18 @@ export function isInstrument(metric: unknown): metric is AnyInstrument {
   return metric instanceof Counter || metric instanceof Gauge || metric instanceof Histogram
 }
 
-/** Makes a renderer for one registry; it remembers how large the last exposition was. */
+/** Makes a renderer for one registry; it remembers how large the last exposition was, and which names clash. */
 export function createRenderer(): (
-  families: Iterable<AnyInstrument | ForeignFamily>,
+  families: Array<AnyInstrument | ForeignFamily>,
   format: Format,
   defaultLabels: Record<string, LabelValue>,
 ) => Promise<Rendered> {
   let expectedLength = 16_384
+  const findClashes = createClashFinder()
 
-  return async function render(families, format, defaultLabels) {
+  return async function render(all, format, defaultLabels) {
     const openMetrics = format === 'openMetrics'
+    const families = openMetrics ? degradeIrregular(all, findClashes(all)) : all
     let buffer = Buffer.allocUnsafe(expectedLength)
     let length = 0
     let piece = ''
@@ -69,7 +73,8 @@ export function createRenderer(): (
 
     for (const family of families) {
       if (isInstrument(family)) {
-        piece += header(family.name, family.help, family.type, family.unit, openMetrics)
+        const { exposedName, help, type, unit, headers } = family
+        piece += headers[format] ??= header(exposedName, help, type, unit, openMetrics)
         for (const one of family.series.values()) {
           piece += seriesText(family, one)
           // A bucket for each count, the sum and the count.
@@ -77,11 +82,12 @@ export function createRenderer(): (
           if (piece.length > PIECE_LENGTH && flush()) await pause()
         }
       } else {
-        const { name, help, type, values = [] } = family
-        const withoutTotal = type === 'counter' && openMetrics && !name.endsWith('_total')
-        piece += header(name, help, withoutTotal ? 'unknown' : type, undefined, openMetrics)
+        const { name, help, type, unit, values = [] } = family
+        const exemplars = openMetrics && (type === 'counter' || type === 'histogram')
+        // A metric of an application's own making can have anything as its help.
+        piece += header(name, `${help}`, type, unit, openMetrics)
         for (const sample of values) {
-          piece += sampleText(name, sample, defaultLabels, openMetrics)
+          piece += sampleText(name, sample, defaultLabels, exemplars)
           series += 1
           if (piece.length > PIECE_LENGTH && flush()) await pause()
         }
@@ -126,6 +132,82 @@ export function createRenderer(): (
   }
 }
 
+/**
+ * OpenMetrics refuses whole expositions for what text 0.0.4 has no opinion of: a counter without `_total`, sums and
+ * quantiles below zero, a name that a suffix of another type lays claim to (gauge `jobs` beside counter `jobs_total`).
+ * Such a family is exposed as type `unknown`, one for each name of its samples: the numbers are the same.
+ */
+function degradeIrregular(
+  families: Array<AnyInstrument | ForeignFamily>,
+  clashing: ReadonlySet<string>,
+): Array<AnyInstrument | ForeignFamily> {
+  return families.flatMap<AnyInstrument | ForeignFamily>((family) => {
+    if (!clashing.has(familyName(family)) && !isIrregular(family)) return family
+    const { name, help, values = [] } = isInstrument(family) ? family.describe() : family
+    if (values.length === 0) return { name, help, type: 'unknown' }
+    const samples = new Map<string, ForeignSample[]>()
+    for (const sample of values) {
+      const { metricName = name } = sample
+      const known = samples.get(metricName)
+      if (known) known.push(sample)
+      else samples.set(metricName, [sample])
+    }
+    return Array.from(samples, ([name, values]) => ({ name, help, type: 'unknown', values }))
+  })
+}
+
+/** Remembers the answer for as long as the families are the same: it depends on their names and types alone. */
+function createClashFinder(): (families: Array<AnyInstrument | ForeignFamily>) => ReadonlySet<string> {
+  let lastKey = ''
+  let clashing = new Set<string>()
+
+  return function findClashes(families) {
+    let key = ''
+    for (const family of families) key += `${family.type} ${familyName(family)} `
+    if (key === lastKey) return clashing
+    lastKey = key
+    const claims = new Map<string, number>()
+    for (const name of families.flatMap(claimedNames)) claims.set(name, (claims.get(name) ?? 0) + 1)
+    const isClashing = (family: AnyInstrument | ForeignFamily) =>
+      family.type !== 'gauge' && claimedNames(family).some((name) => claims.get(name)! > 1)
+    clashing = new Set(families.filter(isClashing).map(familyName))
+    return clashing
+  }
+}
+
+/** The names that a family takes in OpenMetrics. */
+function claimedNames(family: AnyInstrument | ForeignFamily): string[] {
+  const name = familyName(family)
+  switch (family.type) {
+    case 'counter': {
+      const base = name.replace(/_total$/, '')
+      return [base, `${base}_total`, `${base}_created`]
+    }
+    case 'histogram':
+      return ['', '_bucket', '_sum', '_count', '_created'].map((suffix) => name + suffix)
+    case 'summary':
+      return ['', '_sum', '_count', '_created'].map((suffix) => name + suffix)
+    default:
+      return [name]
+  }
+}
+
+function isIrregular(family: AnyInstrument | ForeignFamily): boolean {
+  if (family.type === 'counter' && !familyName(family).endsWith('_total')) return true
+  if (family instanceof Histogram) {
+    for (const { sum, bounds } of family.series.values()) {
+      if (!(sum >= 0) || bounds.values[0]! < 0) return true
+    }
+  }
+  if (isInstrument(family) || !['counter', 'histogram', 'summary'].includes(family.type)) return false
+  return (family.values ?? []).some(({ value, labels }) => !(value >= 0) || Number(labels?.le) < 0)
+}
+
+/** The name of a family in text 0.0.4. */
+export function familyName(family: AnyInstrument | ForeignFamily): string {
+  return isInstrument(family) ? family.exposedName : family.name
+}
+
 /** A concatenation holds its parts until something reads it as a number; then it is one plain string. */
 function flatten(text: string): string {
   Number(text)
@@ -143,14 +225,15 @@ function sampleText(
   family: string,
   { metricName = family, labels, sharedLabels, value, exemplar }: ForeignSample,
   defaultLabels: Record<string, LabelValue>,
-  openMetrics: boolean,
+  exemplars: boolean,
 ): string {
   const all: Record<string, LabelValue> = { ...defaultLabels, ...sharedLabels, ...labels }
   for (const bound of ['le', 'quantile']) {
-    if (all[bound] !== undefined && all[bound] !== '+Inf') all[bound] = formatBound(Number(all[bound]))
+    const number = Number(all[bound] ?? NaN)
+    if (!Number.isNaN(number)) all[bound] = formatBound(number)
   }
   const text = formatLabels(all)
-  const sample = `${metricName}${text && `{${text}}`} ${formatValue(value)}`
-  if (!openMetrics || !exemplar) return `${sample}\n`
+  const sample = `${metricName}${text && `{${text}}`} ${formatValue(Number(value))}`
+  if (!exemplars || !exemplar) return `${sample}\n`
   return `${sample}${formatExemplar({ labels: exemplar.labelSet, value: exemplar.value, timestamp: exemplar.timestamp })}\n`
 }

@@ -14,6 +14,7 @@ export class GaugeSeries implements Series {
   readonly labelText: string
   text = ''
   value = 0
+  isReserved = false
 
   constructor(labelText: string) {
     this.labelText = labelText
@@ -123,17 +124,18 @@ export class Gauge<Label extends string = never> extends Instrument<Label, Gauge
   }
 
   protected createOverflow(labelText: string): GaugeSeries {
-    return new OverflowSeries(labelText, () => this.onOverflow(this.name))
+    return new OverflowSeries(labelText, () => this.context.onOverflow(this.exposedName, this.maxSeries))
   }
 
   protected zero(series: GaugeSeries): void {
-    series.set(0)
+    series.value = 0
+    series.text = ''
   }
 
   render({ labelText, value }: GaugeSeries): string {
     return labelText === ''
-      ? `${this.name} ${formatValue(value)}\n`
-      : `${this.name}{${labelText}} ${formatValue(value)}\n`
+      ? `${this.exposedName} ${formatValue(value)}\n`
+      : `${this.exposedName}{${labelText}} ${formatValue(value)}\n`
   }
 
   protected samples({ labelText, value }: GaugeSeries): Sample[] {

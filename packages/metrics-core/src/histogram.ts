@@ -6,7 +6,7 @@
 import { InvalidOptionError, InvalidValueError, MetricMismatchError } from './errors.ts'
 import { createExemplar, type Exemplar, type ExemplarLabels, formatExemplar } from './exemplar.ts'
 import { Instrument, type InstrumentContext, type InstrumentOptions, type Sample, type Series } from './instrument.ts'
-import { formatBound, formatValue, type Labels, parseLabels } from './labels.ts'
+import { formatBound, formatValue, LABEL, type Labels, parseLabels } from './labels.ts'
 
 export interface HistogramOptions<Label extends string> extends InstrumentOptions<Label> {
   /** Upper bounds, ascending, without `+Inf`. @default 0.005 0.01 0.025 0.05 0.1 0.25 0.5 1 2.5 5 10 */
@@ -42,6 +42,7 @@ export class HistogramSeries implements Series {
   readonly labelText: string
   text = ''
   sum = 0
+  isReserved = false
   /** Observations by bucket, each counted once, the last one for +Inf. A plain array of doubles: a Float64Array weighs 200 bytes more. */
   readonly counts: number[]
   exemplars: Array<Exemplar | undefined> | undefined = undefined
@@ -68,13 +69,14 @@ export class HistogramSeries implements Series {
     // The usual dozen of bounds is searched faster from the left than by halves.
     let bucket = 0
     while (bucket < bounds.length && value > bounds[bucket]!) bucket += 1
+    if (exemplarLabels !== undefined) {
+      const exemplar = createExemplar(exemplarLabels, value)
+      this.exemplars ??= []
+      this.exemplars[bucket] = exemplar
+    }
     this.counts[bucket]! += 1
     this.sum += value
     this.text = ''
-    if (exemplarLabels !== undefined) {
-      this.exemplars ??= []
-      this.exemplars[bucket] = createExemplar(exemplarLabels, value)
-    }
   }
 
   /** Starts a clock; the returned function observes the seconds since and returns them. */
@@ -166,7 +168,7 @@ export class Histogram<Label extends string = never> extends Instrument<Label, H
     super.assertSame(type, options)
     const { buckets = DEFAULT_BUCKETS } = options
     if (buckets.join() !== this.buckets.join()) {
-      throw new MetricMismatchError(this.name, `with the buckets ${this.buckets.join()}`, buckets.join())
+      throw new MetricMismatchError(this.exposedName, `with the buckets ${this.buckets.join()}`, buckets.join())
     }
   }
 
@@ -175,7 +177,7 @@ export class Histogram<Label extends string = never> extends Instrument<Label, H
   }
 
   protected createOverflow(labelText: string): HistogramSeries {
-    return new OverflowSeries(labelText, this.#bounds, () => this.onOverflow(this.name))
+    return new OverflowSeries(labelText, this.#bounds, () => this.context.onOverflow(this.exposedName, this.maxSeries))
   }
 
   protected zero(series: HistogramSeries): void {
@@ -199,7 +201,7 @@ export class Histogram<Label extends string = never> extends Instrument<Label, H
       const exemplar = exemplars ? series.exemplars?.[bucket] : undefined
       text += exemplar === undefined ? '\n' : `${formatExemplar(exemplar)}\n`
     }
-    return `${text}${this.name}_sum${braces}${formatValue(sum)}\n${this.name}_count${braces}${count}\n`
+    return `${text}${this.exposedName}_sum${braces}${formatValue(sum)}\n${this.exposedName}_count${braces}${count}\n`
   }
 
   protected samples({ labelText, bounds, counts, sum, exemplars }: HistogramSeries): Sample[] {
@@ -211,22 +213,22 @@ export class Histogram<Label extends string = never> extends Instrument<Label, H
       const sample: Sample = {
         labels: { ...labels, le: bounds.values[bucket] ?? '+Inf' },
         value: count,
-        metricName: `${this.name}_bucket`,
+        metricName: `${this.exposedName}_bucket`,
       }
       const exemplar = exemplars?.[bucket]
       if (exemplar)
         sample.exemplar = { labelSet: exemplar.labels, value: exemplar.value, timestamp: exemplar.timestamp }
       samples.push(sample)
     }
-    samples.push({ labels, value: sum, metricName: `${this.name}_sum` })
-    samples.push({ labels, value: count, metricName: `${this.name}_count` })
+    samples.push({ labels, value: sum, metricName: `${this.exposedName}_sum` })
+    samples.push({ labels, value: count, metricName: `${this.exposedName}_count` })
     return samples
   }
 }
 
 function findBoundPosition(labelText: string): number {
   let position = 0
-  for (const { 0: label, 1: name, index } of labelText.matchAll(/([a-zA-Z0-9_]+)="(?:[^"\\]|\\.)*"/gs)) {
+  for (const { 0: label, 1: name, index } of labelText.matchAll(LABEL)) {
     if (name! > 'le') break
     position = index + label.length
   }

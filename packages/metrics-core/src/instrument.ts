@@ -4,8 +4,9 @@
  *
  * @module
  */
-import { MetricMismatchError, UnknownLabelError } from './errors.ts'
+import { InvalidOptionError, LabelCountError, MetricMismatchError, UnknownLabelError } from './errors.ts'
 import { checkLabelName, checkMetricName, escapeLabelValue, type Labels, type LabelValue } from './labels.ts'
+import type { Format } from './negotiate.ts'
 
 /** How prom-client combines a metric of several processes into one. */
 export type Aggregator = 'sum' | 'first' | 'min' | 'max' | 'average' | 'omit'
@@ -32,7 +33,9 @@ export interface InstrumentContext {
   /** Labels that every series carries. */
   constantLabels: Record<string, LabelValue>
   /** Called for each observation that the label guard folded into the overflow series. */
-  onOverflow(metric: string): void
+  onOverflow(metric: string, maxSeries: number): void
+  /** Runs the collectors of the registry, in at most so many milliseconds, so that values read after it are of now. Never rejects. */
+  collect(budgetMs?: number): Promise<void>
 }
 
 /** One series: its numbers, and its exposition text for as long as these do not change. */
@@ -41,6 +44,8 @@ export interface Series {
   readonly labelText: string
   /** The lines of the last exposition; empty when the series has changed since, or when it was not worth keeping. */
   text: string
+  /** Whether the series was known beforehand and does not count against the cap. */
+  isReserved: boolean
 }
 
 /** One sample in prom-client's JSON form. */
@@ -51,6 +56,16 @@ export interface Sample {
   exemplar?: { labelSet: Record<string, string>; value: number; timestamp: number }
 }
 
+/** A metric in prom-client's JSON form. */
+export interface Family {
+  name: string
+  help: string
+  type: 'counter' | 'gauge' | 'histogram'
+  aggregator: Aggregator
+  unit?: string
+  values: Sample[]
+}
+
 /** Every label of the series that takes what exceeds the cap. */
 export const OVERFLOW = '__overflow__'
 
@@ -59,7 +74,10 @@ export const OVERFLOW = '__overflow__'
  * `labels()` where events are frequent and keep it.
  */
 export abstract class Instrument<Label extends string, S extends Series> {
+  /** The name as clients see it: their OpenMetrics rendering cuts `_total` off, for good. */
   readonly name: string
+  /** The name as it was given, and as it is exposed. */
+  readonly exposedName: string
   readonly help: string
   readonly unit: string | undefined
   readonly labelNames: readonly Label[]
@@ -69,12 +87,15 @@ export abstract class Instrument<Label extends string, S extends Series> {
 
   /** Series by label text, in the order in which they were made. */
   readonly series: Map<string, S> = new Map()
+  /** The HELP, TYPE and UNIT lines by format, once they were exposed. */
+  readonly headers: { [format in Format]?: string } = {}
   /** Labels on every series. */
   readonly constantLabels: Record<string, LabelValue>
 
-  protected onOverflow: (metric: string) => void
+  #context: InstrumentContext
   #overflow: S | undefined
-  #reserved = 0
+  /** Series that count against the cap. */
+  #counted = 0
   /** Alternately the text before a value and the label that the value comes from, in alphabetical order of the labels. */
   readonly #template: Array<{ before: string; label: Label }> = []
   readonly #templateEnd: string
@@ -82,18 +103,22 @@ export abstract class Instrument<Label extends string, S extends Series> {
   constructor(options: InstrumentOptions<Label>, context: InstrumentContext, reservedLabel?: string) {
     const { name, help, labelNames = [], unit, maxSeries = context.maxSeries, aggregator = 'sum' } = options
     checkMetricName(name)
+    if (typeof help !== 'string' || help === '') throw new InvalidOptionError('help', 'a text', help)
+    if (maxSeries !== false && !(maxSeries >= 0)) throw new InvalidOptionError('maxSeries', 'a number ≥ 0', maxSeries)
     for (const label of labelNames) checkLabelName(label, reservedLabel)
     if (unit !== undefined && !name.replace(/_total$/, '').endsWith(`_${unit}`)) {
       throw new MetricMismatchError(name, `named with its unit as suffix`, unit)
     }
     this.name = name
+    this.exposedName = name
     this.help = help
     this.unit = unit
     this.labelNames = [...labelNames]
     this.aggregator = aggregator
     this.maxSeries = maxSeries === false ? Infinity : maxSeries
-    this.onOverflow = context.onOverflow
-    this.constantLabels = {}
+    this.#context = context
+    // Without a prototype no label is in it by inheritance (`constructor`).
+    this.constantLabels = Object.create(null)
     for (const [label, value] of Object.entries(context.constantLabels)) {
       checkLabelName(label, reservedLabel)
       if (!labelNames.includes(label as Label)) this.constantLabels[label] = value
@@ -112,6 +137,11 @@ export abstract class Instrument<Label extends string, S extends Series> {
     this.#templateEnd = before
   }
 
+  /** The registry that asked for this instrument last. */
+  get context(): InstrumentContext {
+    return this.#context
+  }
+
   /** A new series at zero. */
   protected abstract create(labelText: string): S
   /** A new series at zero that reports each observation to the label guard. */
@@ -120,12 +150,13 @@ export abstract class Instrument<Label extends string, S extends Series> {
   protected abstract zero(series: S): void
   /** The exposition lines of a series, each ending in a newline. */
   abstract render(series: S, exemplars: boolean): string
-  /** The samples of a series in prom-client's form. */
+  /** The samples of a series in prom-client's JSON form. */
   protected abstract samples(series: S): Sample[]
 
   /**
    * The series of a label set, made at zero when it is new. Bind it once and keep it: observing on it is a number add.
-   * Beyond `maxSeries` the overflow series is returned. A kept series that is removed counts no more.
+   * Beyond `maxSeries` the overflow series is returned. A kept series that is removed counts no more. Takes an object, or
+   * as many values as there are labels; throws for a label that the instrument does not have.
    */
   labels(...labels: [Labels<Label>] | LabelValue[]): S {
     return this.find(this.#object(labels))
@@ -135,16 +166,19 @@ export abstract class Instrument<Label extends string, S extends Series> {
   reserve(labels: Labels<Label>): S {
     const labelText = this.labelText(labels)
     const known = this.series.get(labelText)
-    if (known !== undefined) return known
-    const series = this.create(labelText)
-    this.series.set(labelText, series)
-    this.#reserved += 1
-    return series
+    if (known !== undefined) {
+      if (!known.isReserved) this.#counted -= 1
+      known.isReserved = true
+      return known
+    }
+    return this.#add(labelText, true)
   }
 
   /** Drops a series, so that it is no longer exposed. */
   remove(...labels: [Labels<Label>] | LabelValue[]): void {
-    this.series.delete(this.labelText(this.#object(labels)))
+    const labelText = this.labelText(this.#object(labels))
+    if (this.series.get(labelText)?.isReserved === false) this.#counted -= 1
+    this.series.delete(labelText)
   }
 
   /** Sets every series back to zero. Prometheus sees a restart of the process. */
@@ -152,35 +186,52 @@ export abstract class Instrument<Label extends string, S extends Series> {
     for (const series of this.series.values()) this.zero(series)
   }
 
-  /** The metric in prom-client's JSON form: what `registry.metrics()`, `getMetricsAsJSON()` and aggregation read. */
-  async get(): Promise<{ name: string; help: string; type: string; aggregator: Aggregator; values: Sample[] }> {
+  /** What `registry.metrics()`, `getMetricsAsJSON()` and the clients' aggregation read, after the collectors have run. */
+  async get(): Promise<Family> {
+    await this.#context.collect()
+    return { ...this.describe(), name: this.name }
+  }
+
+  /** The metric as it is now, in prom-client's JSON form. */
+  describe(): Family {
+    const { exposedName: name, help, type, aggregator, unit } = this
     const values: Sample[] = []
     for (const series of this.series.values()) {
       for (const sample of this.samples(series)) values.push(sample)
     }
-    return { name: this.name, help: this.help, type: this.type, aggregator: this.aggregator, values }
+    return { name, help, type, aggregator, ...(unit === undefined ? {} : { unit }), values }
   }
 
   /** Throws unless an instrument made with these options would be the same as this one. */
   assertSame(type: string, options: InstrumentOptions<Label>): void {
     const { labelNames = [] } = options
-    if (type !== this.type) throw new MetricMismatchError(this.name, `a ${this.type}`, `a ${type}`)
-    if ([...labelNames].sort().join() !== [...this.labelNames].sort().join()) {
-      throw new MetricMismatchError(this.name, `labelled (${this.labelNames.join()})`, `(${labelNames.join()})`)
+    if (type !== this.type) throw new MetricMismatchError(this.exposedName, `a ${this.type}`, `a ${type}`)
+    // The order counts: `labels('a', 'b')` takes the values by it.
+    if (labelNames.join() !== this.labelNames.join()) {
+      throw new MetricMismatchError(this.exposedName, `labelled (${this.labelNames.join()})`, `(${labelNames.join()})`)
     }
   }
 
-  /** The registry that asked for this instrument last is the one that hears of its overflow. */
+  /** The registry that asked for this instrument last is the one that hears of its overflow and runs its collectors. */
   adopt(context: InstrumentContext): void {
-    this.onOverflow = context.onOverflow
+    this.#context = context
   }
 
   protected find(labels: Labels<Label>): S {
     const labelText = this.labelText(labels)
     const known = this.series.get(labelText)
     if (known !== undefined) return known
-    if (this.series.size - this.#reserved >= this.maxSeries) return this.#overflowSeries()
+    if (this.labelNames.length === 0) return this.#add(labelText, true)
+    if (this.#counted >= this.maxSeries) return this.#overflowSeries()
+    return this.#add(labelText, false)
+  }
+
+  #add(labelText: string, isReserved: boolean): S {
+    // Values that happen to be those of the overflow series are folded into it, not replaced by it later.
+    if (labelText.includes(OVERFLOW) && labelText === this.#overflowText()) return this.#overflowSeries()
     const series = this.create(labelText)
+    series.isReserved = isReserved
+    if (!isReserved) this.#counted += 1
     this.series.set(labelText, series)
     return series
   }
@@ -189,7 +240,7 @@ export abstract class Instrument<Label extends string, S extends Series> {
   protected labelText(labels: Labels<Label>): string {
     for (const label in labels) {
       if (!this.labelNames.includes(label)) {
-        throw new UnknownLabelError(this.name, this.labelNames.join(', ') || 'none', label)
+        throw new UnknownLabelError(this.exposedName, this.labelNames.join(', ') || 'none', label)
       }
     }
     let text = ''
@@ -209,8 +260,8 @@ export abstract class Instrument<Label extends string, S extends Series> {
   #object(labels: [Labels<Label>] | LabelValue[]): Labels<Label> {
     const [first] = labels
     if (typeof first === 'object' && first !== null) return first
-    if (labels.length > this.labelNames.length) {
-      throw new UnknownLabelError(this.name, this.labelNames.join(', ') || 'none', `${labels.length} values`)
+    if (labels.length !== this.labelNames.length) {
+      throw new LabelCountError(this.exposedName, this.labelNames.join(', ') || 'none', labels.length)
     }
     const object: { [name in Label]?: LabelValue } = {}
     for (const [index, value] of (labels as LabelValue[]).entries()) object[this.labelNames[index]!] = value
@@ -219,13 +270,15 @@ export abstract class Instrument<Label extends string, S extends Series> {
 
   #overflowSeries(): S {
     if (this.#overflow === undefined) {
-      const labels = Object.fromEntries(this.labelNames.map((label) => [label, OVERFLOW])) as Labels<Label>
-      const labelText = this.labelText(labels)
-      this.#overflow = this.createOverflow(labelText)
-      this.#reserved += 1
+      this.#overflow = this.createOverflow(this.#overflowText())
+      this.#overflow.isReserved = true
     }
     // Set each time: `remove` may have dropped it.
     this.series.set(this.#overflow.labelText, this.#overflow)
     return this.#overflow
+  }
+
+  #overflowText(): string {
+    return this.labelText(Object.fromEntries(this.labelNames.map((label) => [label, OVERFLOW])) as Labels<Label>)
   }
 }

@@ -16,9 +16,14 @@ export type Labels<Label extends string> = { readonly [name in Label]?: LabelVal
 const METRIC_NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/
 const LABEL_NAME = /^(?!__)[a-zA-Z_][a-zA-Z0-9_]*$/
 const ESCAPES: Record<string, string> = { '\\': '\\\\', '"': '\\"', '\n': '\\n' }
-const NEEDS_ESCAPE = /["\\\n\0\ud800-\udfff]/
+const NEEDS_ESCAPE = /["\\\n\0\ufffd\ud800-\udfff]/
 // With the flag `u`, \p{Cs} matches lone surrogates only: UTF-8 cannot carry them, and would turn them all into one.
-const ESCAPED = /["\\\n\0\p{Cs}]/gu
+// U+FFFD is escaped only where what follows it would read as one of these escapes.
+const NUMBERED = /[\0\p{Cs}]|\ufffd(?=0000|d[89a-f][0-9a-f]{2}|fffd)/gu
+const ESCAPED = new RegExp(`["\\\\\\n]|${NUMBERED.source}`, 'gu')
+/** One label in a label text. */
+export const LABEL: RegExp = /([a-zA-Z0-9_]+)="([^"\\]*(?:\\.[^"\\]*)*)"/gs
+const UNESCAPED = /\\(.)|\ufffd(0000|d[89a-f][0-9a-f]{2}|fffd)/gs
 
 /** Throws where Prometheus would refuse the name of a metric. */
 export function checkMetricName(name: string): void {
@@ -37,9 +42,16 @@ export function checkLabelName(name: string, reserved?: string): void {
  * hexadecimal, NUL becomes U+FFFD and `0000` (Prometheus's scanner takes a NUL for the end of its input).
  */
 export function escapeLabelValue(value: LabelValue): string {
-  if (value === undefined || value === null) return ''
+  // A function is what every object inherits under a name like `constructor`, not a value that was given.
+  if (value === undefined || value === null || typeof value === 'function') return ''
   const text = typeof value === 'string' ? value : String(value)
   return NEEDS_ESCAPE.test(text) ? text.replace(ESCAPED, escapeCharacter) : text
+}
+
+/** Characters of a label value as it is exposed. */
+export function countCharacters(text: string): number {
+  // Each escape by number makes five characters of one.
+  return [...text].length + 4 * (text.match(NUMBERED)?.length ?? 0)
 }
 
 function escapeCharacter(character: string): string {
@@ -53,11 +65,14 @@ export function formatLabels(labels: Record<string, LabelValue>): string {
   return text
 }
 
-/** The inverse of {@link formatLabels}: the label values of a series from the text that identifies it. */
+/** The exact inverse of {@link formatLabels}: the label values of a series from the text that identifies it. */
 export function parseLabels(text: string): Record<string, string> {
   const labels: Record<string, string> = {}
-  for (const [, name, value] of text.matchAll(/([a-zA-Z0-9_]+)="((?:[^"\\]|\\.)*)"/gs)) {
-    labels[name!] = value!.replace(/\\(.)/g, (_, character: string) => (character === 'n' ? '\n' : character))
+  for (const [, name, value] of text.matchAll(LABEL)) {
+    labels[name!] = value!.replace(UNESCAPED, (_, character?: string, number?: string) => {
+      if (number !== undefined) return String.fromCharCode(Number.parseInt(number, 16))
+      return character === 'n' ? '\n' : character!
+    })
   }
   return labels
 }
@@ -78,8 +93,14 @@ export function formatValue(value: number): string {
   return `${value}`
 }
 
-/** A bound (`le`, `quantile`) is always written as a float: Prometheus 2 stores `1` as it stands, Prometheus 3 as `1.0`. */
+/**
+ * A bound (`le`, `quantile`) as Go writes a float: `1.0`, `1e-05`, `1.048576e+06`. Prometheus 2 stores what it reads,
+ * Prometheus 3 rewrites it to this form (formatOpenMetricsFloat), so any other text would be two series.
+ */
 export function formatBound(bound: number): string {
-  const text = formatValue(bound)
-  return /^-?\d+$/.test(text) ? `${text}.0` : text
+  if (!Number.isFinite(bound)) return formatValue(bound)
+  const [digits, exponent] = bound.toExponential().split('e')
+  const power = Number(exponent)
+  if (power < -4 || power >= 6) return `${digits}e${power < 0 ? '-' : '+'}${`${Math.abs(power)}`.padStart(2, '0')}`
+  return Number.isInteger(bound) ? `${bound}.0` : `${bound}`
 }

@@ -28,18 +28,21 @@ export const coreMetrics = {
   collectorSuccess: {
     name: 'metrics_collector_success',
     help: 'Whether the last run of a collector ended well and in time.',
+    aggregator: 'min',
     labelNames: ['collector'],
     maxSeries: false,
   },
   collectorDuration: {
     name: 'metrics_collector_duration_seconds',
     help: 'Time that the last run of a collector took, its deadline at most.',
+    aggregator: 'max',
     labelNames: ['collector'],
     maxSeries: false,
   },
   collectorLastSuccess: {
     name: 'metrics_collector_last_success_timestamp_seconds',
     help: 'Seconds since the epoch at which a collector last ended well: the age of the values that it shows.',
+    aggregator: 'min',
     labelNames: ['collector'],
     maxSeries: false,
   },
@@ -52,6 +55,7 @@ export const coreMetrics = {
   appInfo: {
     name: 'app_info',
     help: 'The application that this exposition is of; always 1.',
+    aggregator: 'first',
     labelNames: ['name', 'node_version', 'version'],
     maxSeries: false,
   },

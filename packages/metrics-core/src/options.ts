@@ -77,6 +77,14 @@ export interface MetricsCoreOptions {
   maxConcurrentScrapes?: number
 
   /**
+   * With `node:cluster`, set in the primary and in its workers (one application in each): the primary exposes all
+   * processes, itself included, as one. Counters and histograms are summed, gauges combined by their `aggregator`.
+   * What a worker that has ended counted stays in the sums. A worker's own exposition is of that worker alone.
+   * @default false
+   */
+  cluster?: boolean
+
+  /**
    * What `app_info` says.
    * @default name and version from package.json in the working directory
    */
