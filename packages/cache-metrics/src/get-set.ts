@@ -3,8 +3,9 @@
  *
  * @module
  */
+
+import { patch } from '@data20/metrics-core'
 import type { Adapter } from './adapter.ts'
-import { patch } from './patch.ts'
 
 export const getSet: Adapter = {
   fits: () => true,

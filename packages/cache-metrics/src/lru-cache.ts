@@ -3,9 +3,10 @@
  *
  * @module
  */
+
+import { type Method, patch } from '@data20/metrics-core'
 import type { Adapter, EvictionReason, ObservableCache } from './adapter.ts'
 import { REASONS } from './metrics.ts'
-import { type Method, patch } from './patch.ts'
 
 /** A function for lru-cache's option `dispose`. */
 export type Dispose<Value, Key> = (value: Value, key: Key, reason: EvictionReason) => void

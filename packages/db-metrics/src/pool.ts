@@ -1,6 +1,7 @@
 import type { EventEmitter } from 'node:events'
+import { type Method, patch } from '@data20/metrics-core'
+import { callWatched } from './call-watched.ts'
 import { type Operation, operationOf } from './operation.ts'
-import { callWatched, type Method, patch } from './patch.ts'
 import type { PoolSeries } from './series.ts'
 import type { Up } from './up.ts'
 

@@ -3,8 +3,9 @@
  *
  * @module
  */
+
+import { type Method, patch } from '@data20/metrics-core'
 import type { FastifyInstance } from 'fastify'
-import { type Method, patch } from './patch.ts'
 import type { ObservablePool } from './pool.ts'
 
 /** What `@fastify/postgres` puts at `fastify.pg`, and at `fastify.pg[name]` for a named pool. */

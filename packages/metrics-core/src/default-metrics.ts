@@ -11,7 +11,7 @@ import { setImmediate } from 'node:timers/promises'
 import { getHeapSpaceStatistics, getHeapStatistics } from 'node:v8'
 import type { CounterSeries } from './counter.ts'
 import { isInstrument } from './exposition.ts'
-import type { Metrics } from './index.ts'
+import type { Metrics } from './registry.ts'
 
 /** Scrapes that follow each other within this time see the same window of event-loop delays, so that two scrapers do not take each other's. */
 const DELAY_WINDOW_MS = 5000

@@ -7,10 +7,10 @@ import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import type { DoneFuncWithErrOrRes, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import { createAuthorizer } from './auth.ts'
-import type { Metrics } from './index.ts'
 import { coreMetrics, SCRAPE_STATUSES } from './metrics.ts'
 import { acceptsGzip } from './negotiate.ts'
 import type { MetricsCoreOptions } from './options.ts'
+import type { Metrics } from './registry.ts'
 
 const compress = promisify(gzip)
 

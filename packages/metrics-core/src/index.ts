@@ -4,61 +4,20 @@
  *
  * @module
  */
-import cluster from 'node:cluster'
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyPluginAsync } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import { Registry } from 'prom-client'
-import { aggregate, type Snapshot, toPortable } from './aggregate.ts'
-import { createPrimary, createWorker } from './cluster.ts'
-import { type Collect, createCollectors, type ForeignMetric } from './collectors.ts'
-import { Counter, type CounterOptions } from './counter.ts'
+import type { Counter } from './counter.ts'
 import { addDefaultMetrics } from './default-metrics.ts'
 import { createEndpoint } from './endpoint.ts'
-import { AlreadyRegisteredError, InvalidNameError, InvalidOptionError, MetricMismatchError } from './errors.ts'
-import { type AnyInstrument, createRenderer, type ForeignFamily, familyName, isInstrument } from './exposition.ts'
-import { Gauge, type GaugeOptions } from './gauge.ts'
-import { Histogram, type HistogramOptions } from './histogram.ts'
-import type { InstrumentContext, InstrumentOptions } from './instrument.ts'
-import type { LabelValue } from './labels.ts'
+import { AlreadyRegisteredError, InvalidOptionError } from './errors.ts'
+import type { Gauge } from './gauge.ts'
+import type { Histogram } from './histogram.ts'
 import { coreMetrics } from './metrics.ts'
-import { CONTENT_TYPES, negotiateFormat } from './negotiate.ts'
-import type { MetricsCoreOptions, RegistryLike } from './options.ts'
-
-/** What {@link Metrics.expose} takes. */
-export interface ExposeOptions {
-  /** The scraper's `Accept` header. @default text 0.0.4 */
-  accept?: string | undefined
-  /** Only metrics of these names. @default all */
-  names?: readonly string[] | undefined
-  /** Milliseconds in which collectors have to end. @default `collectorTimeoutMs` */
-  budgetMs?: number | undefined
-}
-
-/** One exposition. */
-export interface Exposition {
-  contentType: string
-  body: Buffer
-}
-
-/** What plugins and applications find at `fastify.metrics`. */
-export interface Metrics {
-  /** The registry that holds everything; prom-client's own classes may be registered in it too. */
-  readonly registry: RegistryLike
-  /** The counter of that name, made when there is none; throws when there is another with that name. */
-  counter<const Label extends string = never>(options: CounterOptions<Label>): Counter<Label>
-  /** The gauge of that name, made when there is none; throws when there is another with that name. */
-  gauge<const Label extends string = never>(options: GaugeOptions<Label>): Gauge<Label>
-  /** The histogram of that name, made when there is none; throws when there is another with that name or with other buckets. */
-  histogram<const Label extends string = never>(options: HistogramOptions<Label>): Histogram<Label>
-  /** Runs `collect` at each scrape, with a deadline, apart from all others; the function returned removes it. */
-  collector(name: string, collect: Collect, options?: { timeoutMs?: number }): () => void
-  /** Counts an application's callback that threw, in `metrics_errors_total{plugin}`, and logs the first one of a plugin. */
-  callbackError(plugin: string, error: unknown): void
-  /** Collects and renders: what `GET /metrics` answers. Concurrent calls share one collection. */
-  expose(options?: ExposeOptions): Promise<Exposition>
-}
+import type { MetricsCoreOptions } from './options.ts'
+import { createMetrics, type Metrics } from './registry.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -106,200 +65,6 @@ async function metricsCore(fastify: FastifyInstance, options: MetricsCoreOptions
   })
 }
 
-/** The registry's instruments, collectors and exposition, without any HTTP. */
-function createMetrics(
-  registry: RegistryLike,
-  options: MetricsCoreOptions,
-  log: FastifyBaseLogger,
-): { metrics: Metrics; close(): void } {
-  const { maxSeries = 1000, labels = {}, collectorTimeoutMs = 1000 } = options
-  const reportedPlugins = new Set<string>()
-  const reportedMetrics = new Set<string>()
-  const renderings = new Map<string, Promise<Exposition>>()
-  const render = createRenderer()
-  let running: Promise<void> | undefined
-  let collecting: Promise<unknown> | undefined
-
-  const context: InstrumentContext = { maxSeries, constantLabels: defaultLabels(), onOverflow, collect: runCollectors }
-  const overflow = getOrCreate(Counter<'metric'>, 'counter', coreMetrics.overflow)
-  const seriesGauge = getOrCreate(Gauge, 'gauge', coreMetrics.series)
-  const errors = getOrCreate(Counter<'plugin'>, 'counter', coreMetrics.errors)
-  const collectors = createCollectors(
-    {
-      success: getOrCreate(Gauge<'collector'>, 'gauge', coreMetrics.collectorSuccess),
-      duration: getOrCreate(Gauge<'collector'>, 'gauge', coreMetrics.collectorDuration),
-      lastSuccess: getOrCreate(Gauge<'collector'>, 'gauge', coreMetrics.collectorLastSuccess),
-    },
-    collectorTimeoutMs,
-    log,
-  )
-  const primary = options.cluster && cluster.isPrimary ? createPrimary() : undefined
-  const worker = options.cluster && cluster.isWorker ? createWorker(snapshotNow) : undefined
-  if (primary) collectors.add('cluster', primary.collect)
-
-  const metrics: Metrics = {
-    registry,
-    counter: (instrument) => getOrCreate(Counter, 'counter', instrument) as never,
-    gauge: (instrument) => getOrCreate(Gauge, 'gauge', instrument) as never,
-    histogram: (instrument) => getOrCreate(Histogram, 'histogram', instrument) as never,
-    collector: (name, collect, { timeoutMs } = {}) => collectors.add(name, collect, timeoutMs),
-    callbackError,
-    expose,
-  }
-  return { metrics, close }
-
-  function close(): void {
-    worker?.close(snapshot())
-    primary?.close()
-    collectors.clear()
-  }
-
-  function getOrCreate<Made extends AnyInstrument>(
-    Class: new (options: never, context: InstrumentContext) => Made,
-    type: string,
-    instrument: InstrumentOptions<string>,
-  ): Made {
-    const known: unknown = registry.getSingleMetric(instrument.name)
-    if (known instanceof Class) {
-      known.assertSame(type, instrument)
-      known.adopt(context)
-      return known
-    }
-    if (known !== undefined) {
-      const other = isInstrument(known) ? `a ${known.type}` : 'registered by a Prometheus client'
-      throw new MetricMismatchError(instrument.name, other, `a ${type}`)
-    }
-    const made = new Class(instrument as never, context)
-    checkSampleNames(registry, made)
-    registry.registerMetric(made)
-    if (made.labelNames.length > 0 && Number.isFinite(made.maxSeries)) overflow.reserve({ metric: made.exposedName })
-    return made
-  }
-
-  function onOverflow(metric: string, cap: number): void {
-    overflow.reserve({ metric }).inc()
-    if (reportedMetrics.has(metric)) return
-    reportedMetrics.add(metric)
-    log.warn(
-      { metric, maxSeries: cap },
-      'a metric has reached its cap of series; what exceeds it goes to the overflow series',
-    )
-  }
-
-  function callbackError(plugin: string, error: unknown): void {
-    errors.reserve({ plugin }).inc()
-    if (reportedPlugins.has(plugin)) return
-    reportedPlugins.add(plugin)
-    log.error({ err: error, plugin }, 'a callback of the application threw while something was measured')
-  }
-
-  async function expose({ accept, names, budgetMs = collectorTimeoutMs }: ExposeOptions = {}): Promise<Exposition> {
-    const format = negotiateFormat(accept)
-    await collect(budgetMs)
-    const key = names === undefined ? format : JSON.stringify([format, ...names])
-    const rendering = renderings.get(key) ?? renderNow(format, names).finally(() => renderings.delete(key))
-    renderings.set(key, rendering)
-    return rendering
-  }
-
-  /** Everybody who asks while a collection runs shares it, and waits no longer than their own budget. */
-  async function collect(budgetMs: number): Promise<void> {
-    collecting ??= collectAll(budgetMs).finally(() => {
-      collecting = undefined
-    })
-    await collectors.within(collecting, budgetMs)
-  }
-
-  async function collectAll(budgetMs: number): Promise<void> {
-    const all: unknown[] = registry.getMetricsAsArray()
-    // Instruments of other applications, in a registry that they share, have collectors there.
-    const contexts = new Set(all.filter(isInstrument).map((instrument) => instrument.context)).add(context)
-    // Clients' metrics collect while they are read, so they are read beside our collectors.
-    const foreign = all.filter((metric): metric is ForeignMetric => !isInstrument(metric))
-    await Promise.all([...Array.from(contexts, (one) => one.collect(budgetMs)), collectors.read(foreign, budgetMs)])
-  }
-
-  async function runCollectors(budgetMs = collectorTimeoutMs): Promise<void> {
-    running ??= collectors.run(budgetMs).finally(() => {
-      running = undefined
-    })
-    await collectors.within(running, budgetMs)
-  }
-
-  async function renderNow(
-    format: keyof typeof CONTENT_TYPES,
-    names: readonly string[] | undefined,
-  ): Promise<Exposition> {
-    const all = primary === undefined ? families() : aggregate([snapshot(), ...primary.snapshots()])
-    const wanted = names && all.filter((family) => names.includes(familyName(family)))
-    const { body, series } = await render(wanted ?? all, format, defaultLabels())
-    if (wanted === undefined) seriesGauge.set(series)
-    return { contentType: CONTENT_TYPES[format], body }
-  }
-
-  /** What the registry holds: our instruments as they are, the clients' metrics as they were last read. */
-  function families(): Array<AnyInstrument | ForeignFamily> {
-    const labels = defaultLabels()
-    return registry
-      .getMetricsAsArray()
-      .map((metric: AnyInstrument | ForeignMetric) => {
-        if (isInstrument(metric)) return isLabelled(metric, labels) ? metric : withoutConstantLabels(metric)
-        const family = collectors.last(metric)
-        return family && { ...family, name: registeredName(registry, metric) }
-      })
-      .filter((family) => family !== undefined)
-  }
-
-  function snapshot(): Snapshot {
-    return families().map((family) =>
-      toPortable(isInstrument(family) ? family.describe() : family, isInstrument(family) ? {} : defaultLabels()),
-    )
-  }
-
-  async function snapshotNow(budgetMs: number): Promise<Snapshot> {
-    await collect(Math.min(budgetMs, collectorTimeoutMs))
-    return snapshot()
-  }
-
-  function defaultLabels(): Record<string, LabelValue> {
-    return { ...registryLabels(registry), ...labels }
-  }
-}
-
-/** Throws where samples of two metrics would have one name: histogram `jobs` and counter `jobs_count`. */
-function checkSampleNames(registry: RegistryLike, { exposedName: name, type }: AnyInstrument): void {
-  const suffixes = ['_bucket', '_sum', '_count']
-  const owner = name.replace(/_(bucket|sum|count)$/, '')
-  const isSample = owner !== name && ['histogram', 'summary'].includes(registry.getSingleMetric(owner)?.type)
-  const taken = type === 'histogram' ? suffixes.find((suffix) => registry.getSingleMetric(name + suffix)) : undefined
-  if (isSample) throw new InvalidNameError('metric name', `${name}, which ${owner} has as a sample`)
-  if (taken) throw new InvalidNameError('metric name', `${name}, whose sample ${name}${taken} is a metric`)
-}
-
-/** Whether the text of an instrument's series has just these labels beside its own: a registry can be given others later. */
-function isLabelled({ constantLabels, labelNames }: AnyInstrument, labels: Record<string, LabelValue>): boolean {
-  const expected = Object.keys(labels).filter((label) => !labelNames.includes(label))
-  return (
-    expected.length === Object.keys(constantLabels).length &&
-    expected.every((label) => constantLabels[label] === labels[label])
-  )
-}
-
-/** An instrument's samples without the labels that it was made with; the writer adds those of now. */
-function withoutConstantLabels(instrument: AnyInstrument): ForeignFamily {
-  const family = instrument.describe()
-  for (const { labels } of family.values) {
-    for (const label of Object.keys(instrument.constantLabels)) delete labels[label]
-  }
-  return family
-}
-
-/** The name under which a client's metric was registered: the clients' OpenMetrics rendering cuts `_total` off counters, for good. */
-function registeredName(registry: RegistryLike, metric: ForeignMetric): string {
-  const whole = `${metric.name}_total`
-  return registry.getSingleMetric(whole) === metric ? whole : metric.name
-}
-
 /** A server of its own for the exposition, up once the application is ready, closed with it. */
 function serveApart(
   fastify: FastifyInstance,
@@ -314,11 +79,6 @@ function serveApart(
   fastify.addHook('onClose', async () => {
     await server.close()
   })
-}
-
-/** Labels that were set on the registry itself; both clients keep them under this name. */
-function registryLabels(registry: RegistryLike): Record<string, LabelValue> {
-  return (registry as { _defaultLabels?: Record<string, LabelValue> })._defaultLabels ?? {}
 }
 
 function readPackage(): { name: string; version: string } {
@@ -360,4 +120,6 @@ export { DEFAULT_BUCKETS, type HistogramOptions, type HistogramSeries } from './
 export { type Aggregator, type InstrumentOptions, OVERFLOW } from './instrument.ts'
 export type { Labels, LabelValue } from './labels.ts'
 export type { Auth, MetricsCoreOptions, RegistryLike } from './options.ts'
+export { type Method, patch } from './patch.ts'
+export type { ExposeOptions, Exposition, Metrics } from './registry.ts'
 export { type Counter, ensureMetrics, type Gauge, type Histogram, plugin as default, plugin as metricsCore }
