@@ -4,19 +4,23 @@ import { pathToFileURL } from 'node:url'
 
 const root = new URL('../', import.meta.url)
 
+/** Where tap writes the results of each workspace package, whether it has or not. */
+export function resultFiles() {
+  const folders = ['packages/', 'apps/'].flatMap((parent) =>
+    readdirSync(new URL(parent, root)).map((name) => `${parent}${name}`),
+  )
+  return [...folders, 'monitoring'].map((folder) => new URL(`${folder}/.tap/results.tap`, root))
+}
+
 /** Prints the line and returns the counts of assertions. */
 export async function countResults() {
   // Loaded here: on a fresh clone it is installed only after this file is read.
   const { Parser } = await import('tap-parser')
   const counts = { passed: 0, failed: 0, skipped: 0 }
-  for (const folder of ['packages/', 'apps/']) {
-    for (const name of readdirSync(new URL(folder, root))) {
-      const results = new URL(`${folder}${name}/.tap/results.tap`, root)
-      if (!existsSync(results)) continue
-      const parser = new Parser()
-      count(parser, counts)
-      parser.end(readFileSync(results, 'utf8'))
-    }
+  for (const file of resultFiles().filter((file) => existsSync(file))) {
+    const parser = new Parser()
+    count(parser, counts)
+    parser.end(readFileSync(file, 'utf8'))
   }
   const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : ''
   console.log(`${counts.passed} passed, ${counts.failed} failed${skipped}`)
