@@ -40,7 +40,7 @@ interface ToolSource {
   withLibraries?: boolean
 }
 
-export type ToolName = 'alertmanager' | 'amtool' | 'prometheus' | 'promtool' | 'redis-server'
+export type ToolName = 'alertmanager' | 'amtool' | 'docker-compose' | 'prometheus' | 'promtool' | 'redis-server'
 
 const SOURCES: Record<ToolName, ToolSource> = {
   alertmanager: {
@@ -48,6 +48,11 @@ const SOURCES: Record<ToolName, ToolSource> = {
     packages: { 'prometheus-alertmanager': 'usr/bin/prometheus-alertmanager' },
   },
   amtool: { commands: ['amtool'], packages: { 'prometheus-alertmanager': 'usr/bin/amtool' } },
+  // Compose v2, since trixie: ask for a suite, what is on PATH under this name is often the first one, in Python.
+  'docker-compose': {
+    commands: ['docker-compose'],
+    packages: { 'docker-compose': 'usr/libexec/docker/cli-plugins/docker-compose' },
+  },
   prometheus: { commands: ['prometheus'], packages: { prometheus: 'usr/bin/prometheus' } },
   // A package of its own since trixie.
   promtool: { commands: ['promtool'], packages: { promtool: 'usr/bin/promtool', prometheus: 'usr/bin/promtool' } },

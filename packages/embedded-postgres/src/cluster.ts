@@ -47,6 +47,13 @@ export async function initialize(
   const data = join(staging, 'data')
   const password = join(staging, PASSWORD_FILE)
   mkdirSync(staging, { mode: 0o700 })
+  let making: ReturnType<typeof execute> | undefined
+  // A process that ends meanwhile takes it with it, unless it is killed.
+  const abandon = () => {
+    making?.child.kill('SIGKILL')
+    rmSync(staging, { recursive: true, force: true })
+  }
+  process.once('exit', abandon)
   try {
     writeFileSync(password, randomBytes(24).toString('hex'), { mode: 0o600 })
     if (user.uid !== undefined) for (const path of [staging, password]) chownSync(path, user.uid, user.gid!)
@@ -64,13 +71,10 @@ export async function initialize(
       ],
       ...(durable ? [] : ['--no-sync']),
     ]
-    await execute(command!, args, { uid: user.uid, gid: user.gid, cwd: '/' }).catch(
-      (cause: Error & { stderr?: string }) => {
-        throw new PostgresServerError(`initdb did not make ${directory}: ${cause.stderr?.trim().slice(-400)}`, {
-          cause,
-        })
-      },
-    )
+    making = execute(command!, args, { uid: user.uid, gid: user.gid, cwd: '/' })
+    await making.catch((cause: Error & { stderr?: string }) => {
+      throw new PostgresServerError(`initdb did not make ${directory}: ${cause.stderr?.trim().slice(-400)}`, { cause })
+    })
     renameSync(password, join(data, PASSWORD_FILE))
     try {
       renameSync(data, directory)
@@ -79,6 +83,7 @@ export async function initialize(
       if (!existsSync(join(directory, 'PG_VERSION'))) throw error
     }
   } finally {
+    process.off('exit', abandon)
     rmSync(staging, { recursive: true, force: true })
   }
 }

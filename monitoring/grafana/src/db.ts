@@ -1,0 +1,135 @@
+/**
+ * PostgreSQL as the application sees it: queries, errors, and the connections of each pool.
+ *
+ * @module
+ */
+import type { Dashboard } from './dashboard.ts'
+import { JOB, TARGET, WINDOW } from './panel.ts'
+
+export const db: Dashboard = {
+  uid: 'db',
+  title: 'Database',
+  description: 'Queries by what they do, how long they take and how they fail; the connections of each pool.',
+  metric: 'db_up',
+  rows: [
+    {
+      title: 'Queries',
+      panels: [
+        {
+          title: 'Queries by operation',
+          description: 'Queries that ended per second, failed ones included.',
+          unit: 'ops',
+          isStacked: true,
+          queries: [
+            { expression: `sum by (operation) (rate(db_queries_total{${TARGET}}${WINDOW}))`, legend: '{{operation}}' },
+          ],
+        },
+        {
+          title: 'P95 by operation',
+          description: '95 of 100 queries took less than this, without the wait for a connection.',
+          unit: 's',
+          queries: [
+            {
+              expression: `histogram_quantile(0.95, sum by (le, operation) (rate(db_query_duration_seconds_bucket{${TARGET}}${WINDOW})))`,
+              legend: '{{operation}}',
+            },
+          ],
+        },
+        {
+          title: 'Slow queries',
+          description: 'Queries per second that took longer than a second, or than the option `slowQuerySeconds` says.',
+          unit: 'ops',
+          threshold: 0.1,
+          alert: 'DbSlowQueries',
+          queries: [{ expression: `job_pool:db_slow_queries:rate5m{${JOB}}`, legend: '{{job}} {{pool}}' }],
+        },
+      ],
+    },
+    {
+      title: 'Errors',
+      panels: [
+        {
+          kind: 'stat',
+          title: 'Database answers',
+          description: '1 where the database answers, 0 where it does not.',
+          unit: 'none',
+          threshold: 1,
+          isLowBad: true,
+          alert: 'DbDown',
+          queries: [{ expression: `min by (pool) (db_up{${TARGET}})`, legend: '{{pool}}' }],
+        },
+        {
+          title: 'Failed queries by class',
+          description:
+            'Per second, by the class of their SQLSTATE: 08 connection, 23 constraint, 40 rollback, 53 resources, 57 operator.',
+          unit: 'ops',
+          queries: [
+            {
+              expression: `sum by (sqlstate_class) (rate(db_query_errors_total{${TARGET}}${WINDOW}))`,
+              legend: '{{sqlstate_class}}',
+            },
+          ],
+        },
+        {
+          title: 'Share of queries that fail',
+          description: 'Failed queries over all queries.',
+          unit: 'percentunit',
+          queries: [
+            {
+              expression: `sum by (pool) (rate(db_query_errors_total{${TARGET}}${WINDOW})) / sum by (pool) (rate(db_queries_total{${TARGET}}${WINDOW}))`,
+              legend: '{{pool}}',
+            },
+          ],
+        },
+      ],
+    },
+    {
+      title: 'Connections',
+      panels: [
+        {
+          title: 'Connections in use',
+          description: 'In use or being made, those that wait for work, and how many there may be.',
+          unit: 'none',
+          queries: [
+            { expression: `sum by (pool) (db_connections_active{${TARGET}})`, legend: '{{pool}} active' },
+            { expression: `sum by (pool) (db_connections_idle{${TARGET}})`, legend: '{{pool}} idle' },
+            { expression: `sum by (pool) (db_connections_max{${TARGET}})`, legend: '{{pool}} max' },
+          ],
+        },
+        {
+          title: 'Use of the limit',
+          description: 'Connections in use over the limit of the pool.',
+          unit: 'percentunit',
+          threshold: 0.9,
+          alert: 'DbPoolSaturated',
+          max: 1,
+          queries: [
+            {
+              expression: `job_instance_pool:db_connections_active_per_max:ratio{${TARGET}}`,
+              legend: '{{pool}} {{instance}}',
+            },
+          ],
+        },
+        {
+          title: 'Callers waiting',
+          description:
+            'Callers that wait for a connection. More than none for minutes: the pool is too small or queries are too slow.',
+          unit: 'none',
+          alert: 'DbCallersWaiting',
+          queries: [{ expression: `db_connections_waiting{${TARGET}}`, legend: '{{pool}} {{instance}}' }],
+        },
+        {
+          title: 'Wait for a connection',
+          description: '95 of 100 callers had a connection within this time.',
+          unit: 's',
+          queries: [
+            {
+              expression: `histogram_quantile(0.95, sum by (le, pool) (rate(db_connection_wait_seconds_bucket{${TARGET}}${WINDOW})))`,
+              legend: '{{pool}}',
+            },
+          ],
+        },
+      ],
+    },
+  ],
+}
