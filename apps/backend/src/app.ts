@@ -3,65 +3,66 @@
  *
  * @module
  */
+import cacheMetrics from '@data20/cache-metrics'
 import httpMetrics from '@data20/http-metrics'
-import metricsCore from '@data20/metrics-core'
-import systemMetrics from '@data20/system-metrics'
-import toolMetrics from '@data20/tool-metrics'
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
-import Fastify, { type FastifyInstance, LogController } from 'fastify'
+import type { FastifyInstance } from 'fastify'
+import { type Base, buildBase } from './base.ts'
 import type { Config } from './config.ts'
-import { answerError, answerNotFound } from './errors.ts'
 import { NAME, VERSION } from './package.ts'
+import { createResultCache } from './result-cache.ts'
 import { healthRoutes } from './routes/health.ts'
 import { rootRoutes } from './routes/root.ts'
 import { runRoutes } from './routes/run.ts'
+import { runsRoutes } from './routes/runs.ts'
 import { toolRoutes } from './routes/tools.ts'
-import { tools } from './tools/index.ts'
+import { createRunRecorder } from './run-recorder.ts'
 import { createToolPool } from './tools/pool.ts'
 
-/** Builds the application, ready to listen or to inject into. The caller closes it. */
+/**
+ * Builds the application, ready to listen or to inject into, with its database, its queue and its worker. The caller closes it.
+ * Throws a `ConfigError` for a database that cannot be used.
+ */
 export async function buildApp(config: Config): Promise<FastifyInstance> {
-  const app = Fastify({
-    bodyLimit: config.BODY_LIMIT,
-    logger: { level: config.LOG_LEVEL },
-    // A metric says how often, the log what went wrong: a line per request would be a second, dearer count.
-    logController: new LogController({ disableRequestLogging: true }),
-    // Wrong types and unknown fields are told, not repaired.
-    ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
-  })
-  app.setErrorHandler(answerError)
-  app.setNotFoundHandler(answerNotFound)
+  return await buildBase(config, { isDatabaseBorrowed: false, hasWorker: config.WORKERS === 1 }, addRoutes)
 
-  await app.register(metricsCore, {
-    app: { name: NAME, version: VERSION },
-    ...(config.METRICS_TOKEN === '' ? {} : { auth: { bearer: config.METRICS_TOKEN } }),
-  })
-  // The pages of /docs are many files of one thing.
-  await app.register(httpMetrics, { ignore: ['/docs/static/*'] })
-  await app.register(systemMetrics, { path: config.DOCS_DIR })
-  await app.register(toolMetrics, { tools: [...tools.keys()] })
+  async function addRoutes({ app, store, queue }: Base): Promise<void> {
+    // The pages of /docs are many files of one thing.
+    await app.register(httpMetrics, { ignore: ['/docs/static/*'] })
+    await app.register(cacheMetrics)
 
-  const pool = createToolPool({ docsDir: config.DOCS_DIR, maxThreads: config.MAX_WORKER_THREADS })
-  app.addHook('onClose', () => pool.close())
+    const pool = createToolPool({ docsDir: config.DOCS_DIR, maxThreads: config.MAX_WORKER_THREADS })
+    app.addHook('onClose', () => pool.close())
+    const recorder = createRunRecorder({ store, log: app.log, maxResultBytes: config.MAX_RESULT_BYTES })
+    app.addHook('onClose', () => recorder.settle())
+    const cache = createResultCache(pool, config.CACHE_MAX_BYTES)
+    app.cacheMetrics.observe('tool_results', cache.entries)
 
-  await app.register(swagger, {
-    openapi: {
-      info: {
-        title: NAME,
-        version: VERSION,
-        description: 'Tools over a folder of Markdown documents, served and measured.',
+    await app.register(swagger, {
+      openapi: {
+        info: {
+          title: NAME,
+          version: VERSION,
+          description: 'Tools over a folder of Markdown documents, served and measured.',
+        },
       },
-    },
-  })
-  await app.register(swaggerUi, { routePrefix: '/docs' })
-  await app.register(rootRoutes)
-  await app.register(healthRoutes, { docsDir: config.DOCS_DIR })
-  await app.register(toolRoutes)
-  await app.register(runRoutes, {
-    pool,
-    timeoutMs: config.TOOL_TIMEOUT_MS,
-    maxConcurrentRuns: config.MAX_CONCURRENT_RUNS,
-  })
-  return app
+    })
+    await app.register(swaggerUi, { routePrefix: '/docs' })
+    await app.register(rootRoutes)
+    await app.register(healthRoutes, { docsDir: config.DOCS_DIR, store, queue })
+    await app.register(toolRoutes)
+    await app.register(runRoutes, {
+      pool,
+      store,
+      queue,
+      cache,
+      recorder,
+      timeoutMs: config.TOOL_TIMEOUT_MS,
+      maxConcurrentRuns: config.MAX_CONCURRENT_RUNS,
+      maxJobBytes: config.MAX_JOB_BYTES,
+      attempts: config.QUEUE_ATTEMPTS,
+    })
+    await app.register(runsRoutes, { store, recorder })
+  }
 }

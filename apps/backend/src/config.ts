@@ -8,6 +8,7 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { envSchema } from 'env-schema'
 import { type Static, Type } from 'typebox'
+import { ConfigError } from './config-error.ts'
 
 const schema = Type.Object({
   PORT: Type.Integer({
@@ -22,30 +23,106 @@ const schema = Type.Object({
     description: "Folder of Markdown documents. Default: the installed Fastify's documentation.",
   }),
   DATA_DIR: Type.String({ default: '.data', minLength: 1, description: 'Folder for what the backend keeps.' }),
+  DATABASE_URL: Type.String({
+    default: '',
+    description:
+      'PostgreSQL for the runs and their queue. Default: one that the backend starts, with its data in DATA_DIR.',
+  }),
+  REDIS_URL: Type.String({ default: '', description: 'Redis for the queue. Default: the queue is in PostgreSQL.' }),
   LOG_LEVEL: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], { default: 'info' }),
   TOOL_TIMEOUT_MS: Type.Integer({
     default: 600_000,
     minimum: 1,
     maximum: 2_147_483_647,
-    description: 'Time limit of one run.',
+    description: 'Time limit of one run, and of each attempt of a queued run.',
   }),
   MAX_CONCURRENT_RUNS: Type.Integer({
     default: 4,
     minimum: 1,
-    description: 'Runs at the same time; further ones get 503.',
+    description: 'Inline runs at the same time; further ones get 503.',
   }),
-  MAX_WORKER_THREADS: Type.Integer({ default: 2, minimum: 1, maximum: 64, description: 'Threads that run tools.' }),
+  MAX_WORKER_THREADS: Type.Integer({ default: 2, minimum: 1, maximum: 64, description: 'Threads for inline runs.' }),
+  WORKERS: Type.Integer({
+    default: 1,
+    minimum: 0,
+    maximum: 1,
+    description: 'Whether the backend works off queued runs itself: 1, or 0 to leave them to `worker` processes.',
+  }),
+  WORKER_CONCURRENCY: Type.Integer({
+    default: 2,
+    minimum: 1,
+    maximum: 64,
+    description: 'Queued runs at the same time in one process, each on a thread of its own.',
+  }),
+  WORKER_LOCK_MS: Type.Integer({
+    default: 10_000,
+    minimum: 1000,
+    description: 'Time after which the runs of a killed process are taken up by another: this, and half of it more.',
+  }),
+  METRICS_PORT: Type.Integer({
+    default: 8002,
+    minimum: 0,
+    maximum: 65_535,
+    description: 'Port of a `worker` process for /metrics and /health, 0 for none; a free one where 8002 is taken.',
+  }),
+  CLOSE_GRACE_MS: Type.Integer({
+    default: 1500,
+    minimum: 0,
+    maximum: 3_600_000,
+    description: 'Time that queued runs have to finish when the process is stopped; then they go back to the queue.',
+  }),
+  QUEUE_NAME: Type.String({
+    default: 'runs',
+    pattern: '^[\\w-]{1,50}$',
+    description: 'Name of the queue: backends that share a Redis and no database need different ones.',
+  }),
+  QUEUE_ATTEMPTS: Type.Integer({
+    default: 3,
+    minimum: 1,
+    maximum: 100,
+    description: 'Attempts of a queued run until it has failed.',
+  }),
+  QUEUE_BACKOFF_MS: Type.Integer({
+    default: 1000,
+    minimum: 0,
+    maximum: 3_600_000,
+    description: 'Time before the second attempt; it doubles with each further one.',
+  }),
+  RECONCILE_MS: Type.Integer({
+    default: 5000,
+    minimum: 100,
+    maximum: 3_600_000,
+    description: 'Time between two looks for queued runs that are missing in the queue.',
+  }),
+  MAX_JOB_BYTES: Type.Integer({
+    default: 65_536,
+    minimum: 1,
+    description: 'Bytes of the parameters of a queued run at most, as JSON; more get 413.',
+  }),
+  MAX_RESULT_BYTES: Type.Integer({
+    default: 8_388_608,
+    minimum: 1,
+    // A field of PostgreSQL ends at 1 GB, a string of V8 at half of it.
+    maximum: 268_435_456,
+    description: 'Bytes of a result that is stored, as JSON. A queued run with a larger one fails.',
+  }),
+  HISTORY_DAYS: Type.Integer({
+    default: 30,
+    minimum: 1,
+    maximum: 36_500,
+    description: 'Days for which a run is kept after its end.',
+  }),
+  CACHE_MAX_BYTES: Type.Integer({
+    default: 67_108_864,
+    minimum: 0,
+    description: 'Bytes of results kept in memory to answer inline runs that were done before; 0 for none.',
+  }),
   BODY_LIMIT: Type.Integer({ default: 1_048_576, minimum: 1, description: 'Bytes of a request body at most.' }),
   METRICS_TOKEN: Type.String({ default: '', description: 'Bearer token that GET /metrics asks for; none when empty.' }),
 })
 
 /** The configuration of one backend, complete. */
 export type Config = Static<typeof schema>
-
-/** A setting that cannot work; the message names the variable and fits one line. */
-export class ConfigError extends Error {
-  override readonly name = 'ConfigError'
-}
 
 /** Reads and checks the configuration. Throws a {@link ConfigError}. */
 export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
@@ -54,8 +131,11 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   )
   const config = check(given)
   config.DOCS_DIR = path.resolve(config.DOCS_DIR || fastifyDocumentation())
-  config.DATA_DIR = path.resolve(config.DATA_DIR)
+  // Relative to where the command was typed: `pnpm --filter` runs scripts in the folder of the package.
+  config.DATA_DIR = path.resolve(env.INIT_CWD ?? '', config.DATA_DIR)
   checkFolder('DOCS_DIR', config.DOCS_DIR)
+  checkUrl('DATABASE_URL', config.DATABASE_URL, ['postgres:', 'postgresql:'])
+  checkUrl('REDIS_URL', config.REDIS_URL, ['redis:', 'rediss:'])
   return config
 }
 
@@ -83,6 +163,12 @@ function checkFolder(name: string, folder: string): void {
       cause: error,
     })
   }
+}
+
+function checkUrl(name: string, url: string, protocols: string[]): void {
+  if (url === '' || (URL.canParse(url) && protocols.includes(new URL(url).protocol))) return
+  // Not the value itself: it may hold a password.
+  throw new ConfigError(`${name} must be an address that starts with ${protocols.join('// or ')}//`)
 }
 
 function fastifyDocumentation(): string {

@@ -1,62 +1,39 @@
-import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import http from 'node:http'
 import net, { type AddressInfo } from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { promtool, runTool, toolOrSkip } from '@data20/dev-services'
+import { promtool, runTool, startPostgres, toolOrSkip } from '@data20/dev-services'
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
-import { buildApp } from '../dist/app.js'
-import { readConfig } from '../dist/config.js'
 import { tools } from '../dist/tools/index.js'
+import {
+  build as buildWith,
+  type Environment,
+  readValue,
+  run,
+  SERVER,
+  sleep,
+  start,
+  temporaryFolder,
+  until,
+  WORKER,
+  writeDocuments,
+} from './helpers.ts'
 
-const SMALL = fileURLToPath(new URL('fixtures/small', import.meta.url))
-const SERVER = fileURLToPath(new URL('../dist/server.js', import.meta.url))
+// One server for all; no test here looks at what another one's application stored.
+const postgres = await startPostgres({ durable: false })
+t.teardown(() => postgres.stop())
 
-async function build(t: Test, env: Record<string, string> = {}): Promise<FastifyInstance> {
-  const app = await buildApp(readConfig({ LOG_LEVEL: 'silent', DOCS_DIR: SMALL, ...env }))
-  t.teardown(() => app.close())
-  return app
-}
-
-function run(app: FastifyInstance, body: unknown) {
-  return app.inject({ method: 'POST', url: '/api/run', payload: body as object })
-}
-
-/** The value of one series, which has to be there. */
-async function readValue(app: FastifyInstance, series: string): Promise<number> {
-  const { body } = await app.inject('/metrics')
-  const line = body.split('\n').find((line) => line.startsWith(`${series} `))
-  if (line === undefined) throw new Error(`expected a series ${series}`)
-  return Number(line.split(' ').at(-1))
+function build(t: Test, env: Environment = {}): Promise<FastifyInstance> {
+  return buildWith(t, { DATABASE_URL: postgres.url, ...env })
 }
 
 async function assertNothingRuns(t: Test, app: FastifyInstance): Promise<void> {
   const { body } = await app.inject('/metrics')
   const running = body.match(/^(tool_executions_active|http_requests_in_flight)\{.*\} [^0].*$/gm)
   t.equal(running, null, 'nothing is active or in flight')
-}
-
-/** Documents of random words: 30,000 words a megabyte. */
-function writeDocuments(t: Test, documents: number): string {
-  const folder = mkdtempSync(path.join(os.tmpdir(), 'data20-documents-'))
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
-  let state = 1
-  const random = (below: number) => {
-    state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fffffff
-    return state % below
-  }
-  for (let document = 0; document < documents; document += 1) {
-    let text = `# Document ${document}\n\n`
-    for (let passage = 0; passage < 60; passage += 1) {
-      text += `${Array.from({ length: 60 }, () => `word${random(5000)}`).join(' ')}\n\n`
-    }
-    writeFileSync(path.join(folder, `document-${document}.md`), text)
-  }
-  return folder
 }
 
 t.test('GET / says what this is and where to go', async (t) => {
@@ -216,7 +193,7 @@ t.test('the client leaving cancels its run, and frees its place', async (t) => {
 })
 
 t.test('a tool that runs for seconds does not delay GET /health/live', async (t) => {
-  const app = await build(t, { DOCS_DIR: writeDocuments(t, 100) })
+  const app = await build(t, { DOCS_DIR: writeDocuments(t, 60) })
   await app.listen({ port: 0, host: '127.0.0.1' })
   const { port } = app.server.address() as AddressInfo
   const agent = new http.Agent({ keepAlive: true })
@@ -264,33 +241,69 @@ t.test('no parameter reads a path outside of the documents', async (t) => {
   }
 })
 
+t.test('a setting that cannot work is one line that names the variable', async (t) => {
+  for (const [env, line] of [
+    [{ PORT: 'abc' }, /^PORT must be integer, got "abc"$/],
+    [{ PORT: '70000' }, /^PORT must be <= 65535, got "70000"$/],
+    [{ LOG_LEVEL: 'loud' }, /^LOG_LEVEL must be equal to one of the allowed values: fatal, .*, got "loud"$/],
+    [{ DOCS_DIR: '/nowhere' }, /^DOCS_DIR must be a folder that can be read, got "\/nowhere" \(.*\)$/],
+    [{ DOCS_DIR: SERVER }, /^DOCS_DIR must be a folder that can be read, got ".*" \(it is no folder\)$/],
+    [
+      { DATABASE_URL: 'mysql://x' },
+      /^DATABASE_URL must be an address that starts with postgres:\/\/ or postgresql:\/\/$/,
+    ],
+    [
+      { DATABASE_URL: 'postgres://127.0.0.1:1/x' },
+      /^DATABASE_URL cannot be reached: connect ECONNREFUSED 127.0.0.1:1$/,
+    ],
+    [
+      { DATABASE_URL: '', DATA_DIR: '/dev/null/x' },
+      /^DATABASE_URL is not set, .* started in DATA_DIR \/dev\/null\/x: .*$/,
+    ],
+    [{ REDIS_URL: 'localhost' }, /^REDIS_URL must be an address that starts with redis:\/\/ or rediss:\/\/$/],
+    [{ QUEUE_NAME: 'a:b' }, /^QUEUE_NAME must match pattern .*, got "a:b"$/],
+    [{ WORKERS: '2' }, /^WORKERS must be <= 1, got "2"$/],
+  ] as Array<[Environment, RegExp]>) {
+    await t.rejects(build(t, env), { name: 'ConfigError', message: line })
+  }
+})
+
 t.test('the process', async (t) => {
   t.test('says in one line what is wrong with its configuration, and ends with code 1', async (t) => {
     const occupied = net.createServer().listen(0, '127.0.0.1')
     t.teardown(() => occupied.close())
     await once(occupied, 'listening')
     const { port } = occupied.address() as AddressInfo
-    for (const [env, line] of [
-      [{ PORT: 'abc' }, /^PORT must be integer, got "abc"\n$/],
-      [{ PORT: '70000' }, /^PORT must be <= 65535, got "70000"\n$/],
-      [{ LOG_LEVEL: 'loud' }, /^LOG_LEVEL must be equal to one of the allowed values: fatal, .*, got "loud"\n$/],
-      [{ DOCS_DIR: '/nowhere' }, /^DOCS_DIR must be a folder that can be read, got "\/nowhere" \(.*\)\n$/],
-      [{ DOCS_DIR: SERVER }, /^DOCS_DIR must be a folder that can be read, got ".*" \(it is no folder\)\n$/],
-      [{ PORT: String(port) }, new RegExp(`^PORT ${port} is in use on 127.0.0.1; set PORT to another one\n$`)],
-      [{ HOST: '203.0.113.1' }, /^HOST 203.0.113.1 is no address of this machine\n$/],
-    ] as Array<[Record<string, string>, RegExp]>) {
-      const { child, output } = start(t, { PORT: '0', ...env })
+    for (const [file, env, line] of [
+      [SERVER, { PORT: String(port) }, new RegExp(`^PORT ${port} is in use on 127.0.0.1; set PORT to another one\n$`)],
+      [SERVER, { HOST: '203.0.113.1' }, /^HOST 203.0.113.1 is no address of this machine\n$/],
+      [WORKER, { DATABASE_URL: '' }, /^DATABASE_URL is not set, and no backend runs on DATA_DIR .*; set either\n$/],
+    ] as Array<[string, Environment, RegExp]>) {
+      const { child, output } = start(t, file, { PORT: '0', DATABASE_URL: postgres.url, ...env })
       const [code] = await once(child, 'exit')
       t.equal(code, 1, JSON.stringify(env))
       t.match(output.stderr, line)
     }
   })
 
+  t.test('ends within 5 s and with code 0 on a signal while it starts, and leaves nothing behind', async (t) => {
+    const folder = temporaryFolder(t, 'start')
+    const { child, output } = start(t, SERVER, { PORT: '0', DATA_DIR: folder })
+    await until('PostgreSQL to be made', () => readdirSync(folder).length > 0)
+    const startMs = Date.now()
+    child.kill('SIGTERM')
+    const [code] = await once(child, 'exit')
+    t.equal(code, 0, output.stderr)
+    t.ok(Date.now() - startMs < 5000)
+    await until('PostgreSQL to have ended', () => !existsSync(`${folder}/postgres/postmaster.pid`))
+    t.notOk(readdirSync(folder).some((name) => name !== 'postgres'))
+  })
+
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     t.test(`ends within 5 s and with code 0 on ${signal}, also while a tool runs`, async (t) => {
-      const { child, output } = start(t, { PORT: '0', DOCS_DIR: writeDocuments(t, 60) })
-      while (!output.stdout.includes('/metrics ')) await sleep(20)
-      const url = /http:\/\/[^/]+/.exec(output.stdout)?.[0]
+      // On the PostgreSQL of its own, which ends with it.
+      const { child, output, url: listens } = start(t, SERVER, { PORT: '0', DOCS_DIR: writeDocuments(t, 60) })
+      const url = await listens()
       const answer = fetch(`${url}/api/run`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
@@ -308,28 +321,3 @@ t.test('the process', async (t) => {
     })
   }
 })
-
-function start(
-  t: Test,
-  env: Record<string, string>,
-): { child: ChildProcess; output: { stdout: string; stderr: string } } {
-  const cwd = mkdtempSync(path.join(os.tmpdir(), 'data20-process-'))
-  mkdirSync(cwd, { recursive: true })
-  const child = spawn(process.execPath, [SERVER], { cwd, env: { PATH: process.env.PATH, LOG_LEVEL: 'warn', ...env } })
-  const output = { stdout: '', stderr: '' }
-  child.stdout.on('data', (data) => {
-    output.stdout += data
-  })
-  child.stderr.on('data', (data) => {
-    output.stderr += data
-  })
-  t.teardown(() => {
-    child.kill('SIGKILL')
-    rmSync(cwd, { recursive: true, force: true })
-  })
-  return { child, output }
-}
-
-function sleep(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds))
-}

@@ -1,11 +1,25 @@
 import { access } from 'node:fs/promises'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
-import { ApiError, ErrorBody } from '../errors.ts'
+import { ApiError, type Detail, ErrorBody } from '../errors.ts'
+import type { RunQueue } from '../run-queue.ts'
+import type { RunStore } from '../run-store.ts'
+
+/** What has to work for the process to be ready. */
+export interface HealthOptions {
+  docsDir: string
+  store: RunStore
+  queue: RunQueue
+}
 
 /** `GET /health/live` for whoever restarts the process, `GET /health/ready` for whoever sends it requests. */
-export const healthRoutes: FastifyPluginAsyncTypebox<{ docsDir: string }> = async (app, { docsDir }) => {
+export const healthRoutes: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { docsDir, store, queue }) => {
   const Health = Type.Object({ status: Type.String() })
+  const checks = {
+    documents: () => access(docsDir),
+    database: () => store.check(),
+    queue: () => queue.check(),
+  }
 
   app.get(
     '/health/live',
@@ -17,12 +31,28 @@ export const healthRoutes: FastifyPluginAsyncTypebox<{ docsDir: string }> = asyn
 
   app.get(
     '/health/ready',
-    { schema: { summary: 'Whether requests can be served', response: { 200: Health, 503: ErrorBody } } },
+    {
+      schema: {
+        summary: 'Whether requests can be served: the documents, the database and the queue',
+        response: { 200: Health, 503: ErrorBody },
+      },
+    },
     async () => {
-      await access(docsDir).catch((cause) => {
-        throw new ApiError(503, 'NOT_READY', 'The documents cannot be read', {}, { cause })
-      })
-      return { status: 'ready' }
+      const failed = (await Promise.all(Object.entries(checks).map(examine))).flat()
+      if (failed.length === 0) return { status: 'ready' }
+      const what = failed.map(({ field }) => field).join(' and ')
+      throw new ApiError(503, 'NOT_READY', `Not ready: ${what} cannot be reached`, { details: failed })
     },
   )
+
+  async function examine([field, check]: [string, () => Promise<void>]): Promise<Detail[]> {
+    try {
+      await check()
+      return []
+    } catch (error) {
+      app.log.warn({ err: error }, `not ready: ${field}`)
+      const { code = 'no answer' } = error as NodeJS.ErrnoException
+      return [{ field, message: code }]
+    }
+  }
 }

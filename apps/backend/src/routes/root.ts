@@ -11,6 +11,7 @@ export const rootRoutes: FastifyPluginAsyncTypebox = async (app) => {
     links: {
       tools: '/api/tools',
       run: '/api/run',
+      runs: '/api/runs',
       metrics: '/metrics',
       docs: '/docs',
       live: '/health/live',

@@ -3,38 +3,64 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply } from 'fastify'
 import { Type } from 'typebox'
 import { ApiError, ErrorBody } from '../errors.ts'
-import { findTool, parseParameters, ToolError } from '../tools/index.ts'
+import type { ResultCache } from '../result-cache.ts'
+import { describeFailure, failureOf } from '../run-failure.ts'
+import type { RunQueue } from '../run-queue.ts'
+import type { RunRecorder } from '../run-recorder.ts'
+import type { RunStatus, RunStore } from '../run-store.ts'
+import { findTool, parseParameters, type ToolError } from '../tools/index.ts'
 import type { ToolPool } from '../tools/pool.ts'
+import { sendWithResult } from './result.ts'
 
 /** What the run routes need. */
 export interface RunOptions {
   pool: ToolPool
-  /** Milliseconds after which a run is stopped. */
+  store: RunStore
+  queue: RunQueue
+  cache: ResultCache
+  recorder: RunRecorder
+  /** Milliseconds after which an inline run is stopped. */
   timeoutMs: number
-  /** Runs at the same time. */
+  /** Inline runs at the same time. */
   maxConcurrentRuns: number
+  /** Bytes of the parameters of a queued run. */
+  maxJobBytes: number
+  /** Attempts of a queued run. */
+  attempts: number
 }
 
 const RunRequest = Type.Object(
   {
     tool: Type.String({ minLength: 1, maxLength: 100, description: 'A name from GET /api/tools.' }),
     params: Type.Optional(Type.Object({}, { additionalProperties: true, description: "The tool's parameters." })),
-    mode: Type.Optional(Type.Enum(['inline'], { description: 'inline: the answer holds the result.' })),
+    mode: Type.Optional(
+      Type.Enum(['inline', 'queued'], {
+        description: 'inline (default): the answer holds the result. queued: GET /api/runs/:id tells how the run goes.',
+      }),
+    ),
+    cache: Type.Optional(
+      Type.Boolean({
+        description: 'false: the tool runs even if its result is known. A queued run always does. Default: true.',
+      }),
+    ),
   },
   { additionalProperties: false },
 )
 
 const RunAnswer = Type.Object({
-  run_id: Type.String(),
+  run_id: Type.String({ description: 'With `cached`, the run that gave the result.' }),
   tool: Type.String(),
   status: Type.Literal('completed'),
+  cached: Type.Optional(Type.Literal(true, { description: 'The result was known, and nothing was executed.' })),
   result: Type.Unknown(),
   duration_ms: Type.Number(),
 })
 
-/** `POST /api/run`: runs a tool while the caller waits; the caller's leaving cancels the run. */
+const QueuedAnswer = Type.Object({ run_id: Type.String(), status: Type.Literal('queued') })
+
+/** `POST /api/run`: runs a tool while the caller waits, whose leaving cancels the run, or accepts it to be run later. */
 export const runRoutes: FastifyPluginAsyncTypebox<RunOptions> = async (app, options) => {
-  const { pool, timeoutMs, maxConcurrentRuns } = options
+  const { pool, store, queue, cache, recorder, timeoutMs, maxConcurrentRuns, maxJobBytes, attempts } = options
   const running = new Set<AbortController>()
   const closing = new ApiError(503, 'CLOSING', 'The backend is closing')
 
@@ -49,7 +75,7 @@ export const runRoutes: FastifyPluginAsyncTypebox<RunOptions> = async (app, opti
       schema: {
         summary: 'Run a tool',
         body: RunRequest,
-        response: { 200: RunAnswer, '4xx': ErrorBody, '5xx': ErrorBody },
+        response: { 200: RunAnswer, 202: QueuedAnswer, '4xx': ErrorBody, '5xx': ErrorBody },
       },
       // Bodies that are refused never become a run.
       errorHandler(error, request, reply) {
@@ -58,14 +84,24 @@ export const runRoutes: FastifyPluginAsyncTypebox<RunOptions> = async (app, opti
       },
     },
     async (request, reply) => {
-      const { tool, params } = request.body
+      const { tool, params, mode = 'inline', cache: mayBeCached = true } = request.body
       const parameters = checked(tool, params)
+      if (mode === 'queued') return await accept(tool, parameters, reply)
+
+      const startMs = performance.now()
+      const key = await cache.keyOf(tool, parameters)
+      const known = mayBeCached && key !== undefined ? cache.entries.get(key) : undefined
+      if (known !== undefined) {
+        const duration_ms = Math.round(performance.now() - startMs)
+        const answer = { run_id: known.runId, tool, status: 'completed', cached: true, duration_ms }
+        return sendWithResult(reply, answer, known.json)
+      }
       if (running.size >= maxConcurrentRuns) {
         app.toolMetrics.reject('overloaded')
         reply.header('retry-after', '1')
         throw new ApiError(503, 'TOO_MANY_RUNS', `${running.size} runs are under way already; try again later`)
       }
-      return await runInline(tool, parameters, reply)
+      return await runInline(tool, parameters, key, reply)
     },
   )
 
@@ -74,33 +110,95 @@ export const runRoutes: FastifyPluginAsyncTypebox<RunOptions> = async (app, opti
     try {
       return parseParameters(findTool(tool), params)
     } catch (error) {
-      const { code, field } = error as ToolError
+      const { statusCode, field } = error as ToolError
       app.toolMetrics.reject(field === undefined ? 'unknown_tool' : 'invalid_input')
-      throw new ApiError(...answerOf(error as ToolError), code === undefined ? {} : detailsOf(error as ToolError))
+      const { code, message, details } = failureOf(error as ToolError)
+      throw new ApiError(statusCode, code, message, details && { details })
     }
   }
 
-  async function runInline(tool: string, parameters: Record<string, unknown>, reply: FastifyReply) {
+  /** Promises the run: from here on it is in the database. Where the queue is down, the outbox brings it there later. */
+  async function accept(tool: string, params: Record<string, unknown>, reply: FastifyReply): Promise<never> {
+    const bytes = Buffer.byteLength(JSON.stringify(params))
+    if (bytes > maxJobBytes) {
+      app.toolMetrics.reject('invalid_input')
+      const message = `must be ${maxJobBytes} bytes of JSON at most for a queued run, got ${bytes}`
+      throw new ApiError(413, 'JOB_TOO_LARGE', `params ${message}`, { details: [{ field: 'params', message }] })
+    }
+    const id = randomUUID()
+    await store.create({ id, tool, params, maxAttempts: attempts })
+    try {
+      await queue.add([{ id, tool, attemptsLeft: attempts }])
+      // Nobody has to wait for the note; without it the outbox asks the queue.
+      store.markEnqueued([id]).catch((error) => app.log.debug({ err: error }, 'not noted as enqueued'))
+    } catch (error) {
+      app.log.warn({ err: error, run_id: id }, 'a run waits in the database until the queue can be reached')
+    }
+    reply.code(202).header('location', `/api/runs/${id}`)
+    return { run_id: id, status: 'queued' } as never
+  }
+
+  async function runInline(
+    tool: string,
+    params: Record<string, unknown>,
+    key: string | undefined,
+    reply: FastifyReply,
+  ): Promise<FastifyReply> {
     const run_id = randomUUID()
     const run = new AbortController()
     const cancel = () => run.abort(new DOMException('The client left', 'AbortError'))
+    const startedMs = Date.now()
     const start = performance.now()
+    const durationMs = () => Math.round(performance.now() - start)
     running.add(run)
     reply.raw.once('close', cancel)
     try {
-      const result = await app.toolMetrics.track(tool, (signal) => pool.run(tool, parameters, { signal }), {
+      const result = await app.toolMetrics.track(tool, (signal) => pool.run(tool, params, { signal }), {
         signal: run.signal,
         timeoutMs,
       })
-      return { run_id, tool, status: 'completed' as const, result, duration_ms: Math.round(performance.now() - start) }
+      const json = JSON.stringify(result)
+      recorder.record({
+        id: run_id,
+        tool,
+        params,
+        status: 'completed',
+        startedMs,
+        durationMs: durationMs(),
+        result: json,
+      })
+      await remember(key, tool, params, { runId: run_id, json })
+      return sendWithResult(reply, { run_id, tool, status: 'completed', duration_ms: durationMs() }, json)
     } catch (error) {
       // A connection kept alive would hold the server that is closing.
       if (run.signal.reason === closing) reply.header('connection', 'close')
-      throw failure(error, run_id, tool, run.signal)
+      const answer = failure(error, run_id, tool, run.signal)
+      const { code, message, members } = answer
+      const status = members.status as RunStatus
+      recorder.record({
+        id: run_id,
+        tool,
+        params,
+        status,
+        startedMs,
+        durationMs: durationMs(),
+        error: { code, message },
+      })
+      throw answer
     } finally {
       running.delete(run)
       reply.raw.off('close', cancel)
     }
+  }
+
+  /** Keeps a result, unless the documents have changed since the run began: whose result it is would not be known. */
+  async function remember(
+    key: string | undefined,
+    tool: string,
+    params: Record<string, unknown>,
+    result: { runId: string; json: string },
+  ): Promise<void> {
+    if (key !== undefined && (await cache.keyOf(tool, params)) === key) cache.entries.set(key, result)
   }
 
   /** The answer to a run that did not complete. */
@@ -109,22 +207,9 @@ export const runRoutes: FastifyPluginAsyncTypebox<RunOptions> = async (app, opti
       const { statusCode = 499, code = 'CLIENT_LEFT', message } = reason as Partial<ApiError>
       return new ApiError(statusCode, String(code), message ?? '', { run_id, tool, status: 'cancelled' })
     }
-    const cause = error as Error & { cause?: Error }
-    if (cause.cause?.name === 'TimeoutError') {
-      const message = `${tool} took longer than ${timeoutMs} ms and was stopped`
-      return new ApiError(504, 'TOOL_TIMEOUT', message, { run_id, tool, status: 'timeout' }, { cause })
-    }
-    if (error instanceof ToolError && error.statusCode < 500) {
-      return new ApiError(...answerOf(error), { ...detailsOf(error), run_id, tool, status: 'failed' }, { cause })
-    }
-    return new ApiError(500, 'TOOL_FAILED', cause.message, { run_id, tool, status: 'failed' }, { cause })
+    const { status, statusCode, failure } = describeFailure(error, tool, timeoutMs)
+    const { code, message, details } = failure
+    const members = { ...(details && { details }), run_id, tool, status }
+    return new ApiError(statusCode, code, message, members, { cause: error })
   }
-}
-
-function answerOf({ statusCode, code, message }: ToolError): [number, string, string] {
-  return [statusCode, code, message]
-}
-
-function detailsOf({ field, message }: ToolError): { details?: Array<{ field: string; message: string }> } {
-  return field === undefined ? {} : { details: [{ field: field === '' ? 'params' : `params.${field}`, message }] }
 }

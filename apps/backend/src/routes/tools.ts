@@ -1,12 +1,19 @@
+import { disposeHook } from '@data20/cache-metrics'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { LRUCache } from 'lru-cache'
 import { Type } from 'typebox'
 import { tools } from '../tools/index.ts'
 
 /** `GET /api/tools`: what can be run, with the JSON schema of each tool's parameters. */
 export const toolRoutes: FastifyPluginAsyncTypebox = async (app) => {
-  const answer = {
-    tools: Array.from(tools.values(), ({ name, description, parameters }) => ({ name, description, parameters })),
-  }
+  /** The answer as JSON, by the one key that there is. */
+  const registry = new LRUCache<'tools', string>({
+    max: 1,
+    maxSize: 1_048_576,
+    sizeCalculation: (json) => Buffer.byteLength(json),
+    dispose: disposeHook(),
+  })
+  app.cacheMetrics.observe('tool_registry', registry)
 
   app.get(
     '/api/tools',
@@ -22,6 +29,24 @@ export const toolRoutes: FastifyPluginAsyncTypebox = async (app) => {
         },
       },
     },
-    async () => answer,
+    async (_request, reply) => {
+      let json = registry.get('tools')
+      if (json === undefined) {
+        json = await app.cacheMetrics.load('tool_registry', describeTools)
+        registry.set('tools', json)
+      }
+      reply.type('application/json; charset=utf-8')
+      // A text is sent as it is.
+      return json as never
+    },
   )
+}
+
+function describeTools(): string {
+  const described = Array.from(tools.values(), ({ name, description, parameters }) => ({
+    name,
+    description,
+    parameters,
+  }))
+  return JSON.stringify({ tools: described })
 }

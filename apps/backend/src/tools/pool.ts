@@ -14,9 +14,11 @@ import type { ToolFailure, ToolOutcome, ToolTask } from './worker.ts'
 export interface ToolPoolOptions {
   /** Folder of the documents. */
   docsDir: string
+  /** Threads that are there without a run. @default 1 */
+  minThreads?: number | undefined
   /** Runs at the same time; more wait. Each thread holds a parsed corpus of its own. @default 2 */
   maxThreads?: number | undefined
-  /** A thread beyond the first ends after as long without a run, in milliseconds. @default 60000 */
+  /** A thread beyond `minThreads` ends after as long without a run, in milliseconds. @default 60000 */
   idleTimeoutMs?: number | undefined
   /** Bounds on what is read of the folder. */
   limits?: CorpusLimits | undefined
@@ -38,13 +40,13 @@ export interface ToolPool {
   close(): Promise<void>
 }
 
-/** Starts a pool with one thread, which keeps nothing alive. The caller closes it. */
+/** Starts a pool; its threads keep nothing alive. The caller closes it. */
 export function createToolPool(options: ToolPoolOptions): ToolPool {
-  const { docsDir, maxThreads = 2, idleTimeoutMs = 60_000, limits } = options
+  const { docsDir, minThreads = 1, maxThreads = 2, idleTimeoutMs = 60_000, limits } = options
 
   const piscina = new Piscina<ToolTask, ToolOutcome>({
     filename: fileURLToPath(new URL('./worker.js', import.meta.url)),
-    minThreads: 1,
+    minThreads,
     maxThreads,
     idleTimeout: idleTimeoutMs,
   })
