@@ -209,8 +209,8 @@ function watch(url: string): Monitor {
 
   async function scrapeOn(): Promise<void> {
     while (!isStopped) {
-      const [live, metrics] = await Promise.all([get('/health/live'), get('/metrics')])
-      result.slowestMs = Math.max(result.slowestMs, Math.round(metrics.ms - live.ms))
+      const metrics = await get('/metrics')
+      result.slowestMs = Math.max(result.slowestMs, Math.round(metrics.ms))
       result.scrapes += 1
       read(metrics.body)
       await sleep(200)

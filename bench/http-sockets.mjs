@@ -1,0 +1,54 @@
+// What do metrics add to a request that comes over a socket?
+import { createApp, VARIANTS } from './lib/apps.mjs'
+import { cpuNanoseconds, sideBySide, Worker } from './lib/processes.mjs'
+import { typicals } from './lib/statistics.mjs'
+
+export const title = 'HTTP: over sockets'
+export const method =
+  "CPU time of the server's process for one GET over the loopback, ten kept-alive connections, one load generator in a process of its own for all servers. Slices of 500 requests."
+
+const COUNT = 500
+
+export async function run({ quick }) {
+  const load = new Worker(new URL('lib/load.mjs', import.meta.url).href, '')
+  try {
+    const values = await sideBySide(import.meta.url, VARIANTS, {
+      ...(quick ? { processes: 1, slices: 8, warmups: 8 } : { processes: 3, slices: 16, warmups: 12 }),
+      async measure(worker) {
+        const port = await worker.slice('listen')
+        await worker.slice('begin')
+        await load.slice({ port, count: COUNT })
+        return worker.slice('end')
+      },
+    })
+    const cost = typicals(values)
+    const added = Object.fromEntries(VARIANTS.map((variant) => [variant, cost[variant] - cost.bare]))
+    return {
+      tables: [
+        {
+          head: ['', 'µs per request', 'added µs', 'times ours'],
+          rows: VARIANTS.map((variant) => [
+            variant,
+            cost[variant] / 1000,
+            variant === 'bare' ? '' : added[variant] / 1000,
+            variant === 'bare' ? '' : added[variant] / added.data20,
+          ]),
+        },
+      ],
+      goals: [],
+    }
+  } finally {
+    await load.stop()
+  }
+}
+
+export async function start(variant) {
+  const app = await createApp(variant)
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  let cpuStart
+  return function slice(command) {
+    if (command === 'listen') return app.server.address().port
+    if (command === 'end') return cpuNanoseconds(cpuStart) / COUNT
+    cpuStart = process.cpuUsage()
+  }
+}

@@ -1,0 +1,52 @@
+// One application of ten routes, measured by nobody, by us and by the peers, each as its README begins.
+import { httpMetrics } from '@data20/http-metrics'
+import promster from '@promster/fastify'
+import Fastify from 'fastify'
+import fastifyMetrics from 'fastify-metrics'
+import { Counter, Histogram, Registry } from 'prom-client'
+import { durationOptions, requestsOptions } from './clients.mjs'
+
+const ROUTES = Array.from({ length: 10 }, (_, index) => `/api/v1/resource-${index}`)
+/** What is asked for, in turn. */
+export const PATHS = ROUTES.map((route) => `${route}/4711`)
+
+/** What a variant does to an application; insertion order is the order of the tables. */
+const PLUGINS = {
+  bare: () => {},
+  'no-op onResponse': (app) => app.addHook('onResponse', (_request, _reply, done) => done()),
+  data20: (app) => app.register(httpMetrics),
+  'prom-client, by hand': addByHand,
+  'fastify-metrics, no summary': (app) =>
+    app.register(fastifyMetrics.default, { routeMetrics: { enabled: { histogram: true, summary: false } } }),
+  'fastify-metrics': (app) => app.register(fastifyMetrics.default),
+  '@promster/fastify': (app) => app.register(promster.plugin),
+}
+
+export const VARIANTS = Object.keys(PLUGINS)
+
+/** The application of a variant, ready; `work` is what its handlers do beside answering. */
+export async function createApp(variant, work = () => {}) {
+  const app = Fastify()
+  await PLUGINS[variant](app)
+  const response = { 200: { type: 'object', properties: { id: { type: 'string' }, name: { type: 'string' } } } }
+  for (const route of ROUTES) {
+    app.get(`${route}/:id`, { schema: { response } }, async (request) => {
+      work()
+      return { id: request.params.id, name: 'a name' }
+    })
+  }
+  await app.ready()
+  return app
+}
+
+function addByHand(app) {
+  const registers = [new Registry()]
+  const requests = new Counter({ ...requestsOptions, registers })
+  const duration = new Histogram({ ...durationOptions, registers })
+  app.addHook('onResponse', (request, reply, done) => {
+    const endpoint = request.routeOptions.url
+    requests.inc({ endpoint, method: request.method, status: reply.statusCode })
+    duration.observe({ endpoint, method: request.method }, reply.elapsedTime / 1000)
+    done()
+  })
+}

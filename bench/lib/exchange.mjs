@@ -1,0 +1,62 @@
+// Requests without a network: Node's own IncomingMessage and ServerResponse, on a connection that swallows what is written.
+import { IncomingMessage, ServerResponse } from 'node:http'
+import { Duplex } from 'node:stream'
+
+const HEADERS = [
+  'Host',
+  'localhost:3000',
+  'User-Agent',
+  'bench',
+  'Accept',
+  'application/json',
+  'Connection',
+  'keep-alive',
+]
+
+/** A kept-alive connection. */
+export function createConnection() {
+  const connection = new Duplex({
+    read() {},
+    write(_chunk, _encoding, done) {
+      done()
+    },
+    writev(_chunks, done) {
+      done()
+    },
+  })
+  connection.remoteAddress = '127.0.0.1'
+  return connection
+}
+
+/** Hands one GET to an application as Node's server does; resolves by calling `done` once its response is closed. */
+export function exchange(app, connection, path, done) {
+  const request = new IncomingMessage(connection)
+  request.httpVersionMajor = 1
+  request.httpVersionMinor = 1
+  request.httpVersion = '1.1'
+  request.rawHeaders = HEADERS
+  request.method = 'GET'
+  request.url = path
+  const response = new ServerResponse(request)
+  response.shouldKeepAlive = true
+  response.assignSocket(connection)
+  response.on('finish', detach.bind(undefined, request, response, connection, done))
+  // app.routing listens here, and so do plugins that see each request begin.
+  app.server.emit('request', request, response)
+  request.complete = true
+  request.push(null)
+}
+
+/** What _http_server.js does when a response has ended. */
+function detach(request, response, connection, done) {
+  if (!request._consumed) request._dump()
+  response.detachSocket(connection)
+  process.nextTick(close, response, done)
+}
+
+function close(response, done) {
+  response.destroyed = true
+  response._closed = true
+  response.emit('close')
+  done()
+}

@@ -1,0 +1,24 @@
+/** The value below which so large a share of the values lies. */
+export function quantile(values, share) {
+  const sorted = [...values].sort((a, b) => a - b)
+  const position = (sorted.length - 1) * share
+  const below = sorted[Math.floor(position)]
+  return below + (sorted[Math.ceil(position)] - below) * (position % 1)
+}
+
+export function median(values) {
+  return quantile(values, 0.5)
+}
+
+/**
+ * What several processes measured: of each the lower quartile of its slices, since what disturbs a slice only ever adds
+ * to it, and of these the median, since a process keeps the luck that it had with the JIT.
+ */
+export function typical(processes) {
+  return median(processes.map((slices) => quantile(slices, 0.25)))
+}
+
+/** {@link typical} of every variant. */
+export function typicals(values) {
+  return Object.fromEntries(Object.entries(values).map(([variant, processes]) => [variant, typical(processes)]))
+}

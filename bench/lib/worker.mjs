@@ -1,0 +1,13 @@
+// The process that `Worker` starts: a benchmark file, a variant, options.
+const [file, variant, options] = process.argv.slice(2)
+const { start } = await import(file)
+const slice = await start(variant, JSON.parse(options))
+
+process.on('message', async (args) => {
+  try {
+    process.send({ value: await slice(...args) })
+  } catch (error) {
+    process.send({ error: error.stack })
+  }
+})
+process.on('disconnect', () => process.exit())

@@ -1,0 +1,61 @@
+// How much memory does one series hold?
+import { setTimeout } from 'node:timers/promises'
+import { CLIENTS, createClient, fill } from './lib/clients.mjs'
+import { sideBySide } from './lib/processes.mjs'
+import { typicals } from './lib/statistics.mjs'
+
+export const title = 'Memory'
+export const method =
+  'Heap and external memory after a garbage collection, with every series observed and scraped once, less the same before the series were made; bytes per series (per sample, as Prometheus counts). Each figure from processes of its own.'
+
+const SIZES = [10_080, 100_800]
+const KINDS = ['counters', 'histograms', 'mix']
+
+export async function run({ quick }) {
+  const rows = []
+  const goals = []
+  for (const series of SIZES) {
+    for (const kind of KINDS) {
+      const values = await sideBySide(import.meta.url, CLIENTS, {
+        processes: quick || series > 50_000 ? 1 : 3,
+        slices: 1,
+        warmups: 0,
+        options: { series, kind },
+      })
+      const bytes = Object.values(typicals(values))
+      const share = bytes[0] / bytes[1]
+      rows.push([series, kind, ...bytes, share])
+      goals.push({ text: `${series} series, ${kind}: at most half of prom-client's`, value: share, met: share <= 0.5 })
+    }
+  }
+  return {
+    tables: [{ head: ['series', '', ...CLIENTS.map((client) => `${client}, bytes`), "share of prom-client's"], rows }],
+    goals,
+  }
+}
+
+export async function start(name, { series, kind }) {
+  // Once beforehand with a few series, so that compiled code is not taken for series.
+  await useOnce(await createClient(name), 504, kind)
+  const client = await createClient(name)
+  return async function slice() {
+    const before = await memory()
+    await useOnce(client, series, kind)
+    return ((await memory()) - before) / series
+  }
+}
+
+async function useOnce(client, series, kind) {
+  fill(client, series, kind)
+  await client.scrape()
+}
+
+async function memory() {
+  for (let time = 0; time < 8; time += 1) {
+    gc()
+    // Buffers are freed, and counted as freed, some time after the collection that found them.
+    await setTimeout(25)
+  }
+  const { heapUsed, external } = process.memoryUsage()
+  return heapUsed + external
+}
