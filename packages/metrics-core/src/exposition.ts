@@ -10,7 +10,7 @@ import { formatExemplar } from './exemplar.ts'
 import { Gauge } from './gauge.ts'
 import { Histogram, HistogramSeries } from './histogram.ts'
 import type { Instrument, Sample, Series } from './instrument.ts'
-import { escapeHelp, formatBound, formatLabels, formatValue, type LabelValue } from './labels.ts'
+import { escapeHelp, flatten, formatBound, formatLabels, formatValue, type LabelValue } from './labels.ts'
 import type { Format } from './negotiate.ts'
 
 /** A metric of prom-client or of `@prometheus-io/client`, as its `get()` describes it. */
@@ -41,7 +41,7 @@ export interface Rendered {
 }
 
 /** After so many milliseconds of work the other work of the event loop has its turn. */
-const SLICE_MS = 4
+const SLICE_MS = 2
 /** Text is handed to the buffer in pieces of about this many characters: small enough to be flattened in the processor's cache. */
 const PIECE_LENGTH = 16_384
 /** Text of unchanged series that is kept from one scrape to the next, in characters: about 25,000 samples. What exceeds it is rendered each time. */
@@ -206,12 +206,6 @@ function isIrregular(family: AnyInstrument | ForeignFamily): boolean {
 /** The name of a family in text 0.0.4. */
 export function familyName(family: AnyInstrument | ForeignFamily): string {
   return isInstrument(family) ? family.exposedName : family.name
-}
-
-/** A concatenation holds its parts until something reads it as a number; then it is one plain string. */
-function flatten(text: string): string {
-  Number(text)
-  return text
 }
 
 function header(name: string, help: string, type: string, unit: string | undefined, openMetrics: boolean): string {

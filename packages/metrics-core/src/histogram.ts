@@ -6,7 +6,7 @@
 import { InvalidOptionError, InvalidValueError, MetricMismatchError } from './errors.ts'
 import { createExemplar, type Exemplar, type ExemplarLabels, formatExemplar } from './exemplar.ts'
 import { Instrument, type InstrumentContext, type InstrumentOptions, type Sample, type Series } from './instrument.ts'
-import { formatBound, formatValue, LABEL, type Labels, parseLabels } from './labels.ts'
+import { flatten, formatBound, formatValue, LABEL, type Labels, parseLabels } from './labels.ts'
 
 export interface HistogramOptions<Label extends string> extends InstrumentOptions<Label> {
   /** Upper bounds, ascending, without `+Inf`. @default 0.005 0.01 0.025 0.05 0.1 0.25 0.5 1 2.5 5 10 */
@@ -189,9 +189,10 @@ export class Histogram<Label extends string = never> extends Instrument<Label, H
 
   render(series: HistogramSeries, exemplars: boolean): string {
     const { labelText, boundPosition, bounds, counts, sum } = series
-    const head = `${this.#head + labelText.slice(0, boundPosition) + (boundPosition > 0 ? ',' : '')}le="`
+    // Flat, since it stands in every line.
+    const head = flatten(`${this.#head + labelText.slice(0, boundPosition) + (boundPosition > 0 ? ',' : '')}le="`)
     const rest = labelText.slice(boundPosition > 0 ? boundPosition + 1 : 0)
-    const tail = rest === '' ? '"} ' : `",${rest}} `
+    const tail = rest === '' ? '"} ' : flatten(`",${rest}} `)
     const braces = labelText === '' ? ' ' : `{${labelText}} `
     let text = ''
     let count = 0
