@@ -46,20 +46,28 @@ export function watchQueue(
   async function collect(signal: AbortSignal): Promise<void> {
     signal.addEventListener('abort', onDeadline)
     try {
-      if (queue.closing !== undefined) return stop()
-      await readCounts()
-      up[series](label).set(1)
-    } catch (error) {
-      // Closed while it was read.
-      if (queue.closing !== undefined) return stop()
-      up[series](label).set(0)
-      throw error
+      if (!(await hasCounted())) return stop()
+      // What a broker may refuse (to list its clients) or store in another way makes the collector fail, and is not its being down.
+      await Promise.all([readPaused(), readWorkers(), readOldest()])
     } finally {
       // The signal aborts after each run, in time or not.
       signal.removeEventListener('abort', onDeadline)
     }
-    // What a broker may refuse (to list its clients) or store in another way makes the collector fail, and is not its being down.
-    await Promise.all([readPaused(), readWorkers(), readOldest()])
+  }
+
+  /** Whether the broker is up is whether it counts. False for a queue that is closed. */
+  async function hasCounted(): Promise<boolean> {
+    if (queue.closing !== undefined) return false
+    try {
+      await readCounts()
+    } catch (error) {
+      // Closed while it was read.
+      if (queue.closing !== undefined) return false
+      up[series](label).set(0)
+      throw error
+    }
+    up[series](label).set(1)
+    return true
   }
 
   async function readCounts(): Promise<void> {
@@ -84,7 +92,7 @@ export function watchQueue(
     oldestWaiting[series](label).set(dueMs === undefined ? 0 : Math.max(0, Date.now() - dueMs) / 1000)
   }
 
-  /** Both drivers wait for a connection rather than fail: a broker that is down most often shows here. */
+  /** Both drivers wait for a connection rather than fail: a broker that is down, or goes down between two questions, shows here. */
   function onDeadline(): void {
     // BullMQ never answers what is asked of a PostgreSQL backend that is closing.
     if (queue.closing !== undefined) stop()

@@ -436,6 +436,18 @@ for (const [backend, start] of Object.entries(starters) as Array<[BackendName, t
       t.notOk((await scrape(app)).has('queue_jobs'))
     })
 
+    t.test('a broker that goes down between two questions shows as down', async (t) => {
+      const queue = closing(t, broker.queue(nextQueue()))
+      const app = await build(t, { queues: [queue] })
+      t.equal((await scrape(app)).get('queue_up'), 1)
+
+      // As when the connection breaks behind the counts: the driver waits for another one, and the question with it.
+      queue.isPaused = () => new Promise(() => {})
+      await scrape(app)
+
+      t.equal((await scrape(app)).get('queue_up'), 0)
+    })
+
     t.test('a broker that is killed shows as down, and comes back', async (t) => {
       const queue = closing(t, broker.queue(nextQueue()))
       const options = { lockDuration: 2_000, stalledInterval: 1_000, maxStalledCount: 3 }
