@@ -51,7 +51,8 @@ export async function findSurvivors(
         const output = stdout + stderr
         if (code === 0) survivors.push(next)
         // A file that is no rule file would be caught by anything: a value has to be wrong, or a rule to fail where it did not.
-        else if (!/got:|, err:/.test(output)) throw new Error(`Expected the mutant ${next.id} to be a rule file: ${output}`)
+        else if (!/got:|, err:/.test(output))
+          throw new Error(`Expected the mutant ${next.id} to be a rule file: ${output}`)
       }
     } finally {
       rmSync(directory, { recursive: true, force: true })
