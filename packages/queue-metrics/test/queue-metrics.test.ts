@@ -92,7 +92,7 @@ const starters = {
 }
 
 for (const [backend, start] of Object.entries(starters) as Array<[BackendName, typeof starters.PostgreSQL]>) {
-  t.test(`on ${backend}`, { timeout: 240_000 }, async (t) => {
+  t.test(`on ${backend}`, { timeout: 290_000 }, async (t) => {
     const service = await start(t)
     t.teardown(() => service.stop())
     const broker = connect(backend, service.url)
@@ -472,10 +472,11 @@ for (const [backend, start] of Object.entries(starters) as Array<[BackendName, t
       }
 
       await service.restart()
-      await until(async () => (await watched()).get('queue_up') === 1, 30_000)
+      // BullMQ waits up to 20 s between two attempts to reach Redis, on each of its connections.
+      await until(async () => (await watched()).get('queue_up') === 1, 60_000)
       await queue.add('after', {})
-      await until(completed('during'), 30_000)
-      await until(completed('after'), 30_000)
+      await until(completed('during'), 60_000)
+      await until(completed('after'), 60_000)
       const after = await watched()
       t.equal(after.get('queue_jobs', { state: 'delayed' }), 1)
       t.equal(after.get('queue_jobs', { state: 'completed' }), 3)
