@@ -472,7 +472,6 @@ for (const [backend, start] of Object.entries(starters) as Array<[BackendName, t
       }
 
       await service.restart()
-      // BullMQ waits up to 20 s between two attempts to reach Redis, on each of its connections.
       await until(async () => (await watched()).get('queue_up') === 1, 60_000)
       await queue.add('after', {})
       await until(completed('during'), 60_000)
