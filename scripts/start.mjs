@@ -1,6 +1,12 @@
 // One command on a fresh clone: installs, builds, then serves in this very process.
 import { pnpm } from './pnpm.mjs'
 
+// npm hands a signal to its shell only, and some shells end without telling: then this process is told here.
+const { ppid } = process
+if (process.env.npm_lifecycle_event === 'start') {
+  setInterval(() => process.ppid !== ppid && process.kill(process.pid, 'SIGTERM'), 200).unref()
+}
+
 console.log('Installing what is missing and building …')
 const code = await pnpm('--silent', 'run', 'build')
 // Stopped by a signal while it was building: that is no failure.
