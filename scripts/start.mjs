@@ -1,7 +1,7 @@
 // One command on a fresh clone: installs, builds, then serves in this very process.
 import { pnpm } from './pnpm.mjs'
 
-// npm hands a signal to its shell only, and some shells end without telling: then this process is told here.
+// The script in package.json says `exec`, so that npm's signals come here and not to a shell. Where npm is killed, nobody tells: so look.
 const { ppid } = process
 if (process.env.npm_lifecycle_event === 'start') {
   setInterval(() => process.ppid !== ppid && process.kill(process.pid, 'SIGTERM'), 200).unref()
