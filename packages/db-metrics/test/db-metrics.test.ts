@@ -149,7 +149,7 @@ t.test('names, types, help texts and labels are public API', async (t) => {
       'db_connections_idle{pool="main"} 0',
       'db_connections_max{pool="main"} 10',
       'db_connections_waiting{pool="main"} 0',
-      ...bounds.map((bound) => `db_connection_wait_seconds_bucket{le="${bound}",pool="main"} 0`),
+      ...bounds.map((bound) => `db_connection_wait_seconds_bucket{pool="main",le="${bound}"} 0`),
       'db_connection_wait_seconds_sum{pool="main"} 0',
       'db_connection_wait_seconds_count{pool="main"} 0',
       'db_up{pool="main"} 1',
@@ -159,7 +159,7 @@ t.test('names, types, help texts and labels are public API', async (t) => {
   t.strictSame(
     lines.filter((line) => line.startsWith('db_query_duration_seconds') && line.includes('SELECT')),
     [
-      ...bounds.map((bound) => `db_query_duration_seconds_bucket{le="${bound}",operation="SELECT",pool="main"} 0`),
+      ...bounds.map((bound) => `db_query_duration_seconds_bucket{operation="SELECT",pool="main",le="${bound}"} 0`),
       'db_query_duration_seconds_sum{operation="SELECT",pool="main"} 0',
       'db_query_duration_seconds_count{operation="SELECT",pool="main"} 0',
     ],
@@ -508,7 +508,7 @@ t.test('a query is slow above the threshold, and its time is the truth', async (
 
   const text = await scrape(app)
   t.equal(readValue(text, 'db_slow_queries_total{operation="SELECT",pool="main"}'), 1)
-  const series = (le: string) => `db_query_duration_seconds_bucket{le="${le}",operation="SELECT",pool="main"}`
+  const series = (le: string) => `db_query_duration_seconds_bucket{operation="SELECT",pool="main",le="${le}"}`
   t.strictSame(
     [series('0.1'), series('10.0'), series('+Inf')].map((name) => readValue(text, name)),
     [1, 2, 2],

@@ -434,7 +434,7 @@ t.test('names, labels and help are what people query', async (t) => {
   )
   t.match(text, 'http_requests_total{endpoint="unmatched",method="GET",status="404"} 1\n')
   t.match(text, 'http_errors_total{endpoint="unmatched",method="GET",status="404"} 1\n')
-  t.match(text, 'http_request_duration_seconds_bucket{endpoint="unmatched",le="10.0",method="GET"} 1\n')
+  t.match(text, 'http_request_duration_seconds_bucket{endpoint="unmatched",method="GET",le="10.0"} 1\n')
   t.match(text, 'http_requests_in_flight{endpoint="unmatched",method="GET"} 0\n')
   t.match(text, 'http_requests_aborted_total{endpoint="unmatched",method="GET",phase="before_headers"} 0\n')
 })

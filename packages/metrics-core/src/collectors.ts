@@ -37,10 +37,13 @@ interface Collector {
 export interface Collectors {
   /** Adds a collector; the function returned removes it. A name that is taken gets a number. */
   add(name: string, collect: Collect, timeoutMs?: number): () => void
-  /** Runs all in parallel; resolves when each has ended or missed its deadline, at most `budgetMs` from now. Never rejects. */
-  run(budgetMs: number): Promise<void>
-  /** Reads metrics of a Prometheus client under the same conditions. Never rejects. */
-  read(metrics: readonly ForeignMetric[], budgetMs: number): Promise<void>
+  /**
+   * Runs all in parallel; resolves when each has ended or missed its deadline, at most `budgetMs` from now. Never rejects.
+   * `undefined` when none has to be waited for.
+   */
+  run(budgetMs: number): Promise<unknown> | undefined
+  /** Reads metrics of a Prometheus client under the same conditions. */
+  read(metrics: readonly ForeignMetric[], budgetMs: number): Promise<unknown> | undefined
   /** What a metric of a Prometheus client said when it was last read; `undefined` when it never was, or always failed. */
   last(metric: ForeignMetric): ForeignFamily | undefined
   /** Settles with the promise, or resolves to `false` after so many milliseconds or when all are removed. */
@@ -68,8 +71,9 @@ export function createCollectors(metrics: CollectorMetrics, timeoutMs: number, l
       return () => remove(collector)
     },
 
-    async run(budgetMs) {
-      await Promise.all(
+    run(budgetMs) {
+      if (collectors.size === 0) return undefined
+      return Promise.all(
         Array.from(collectors.values(), async (collector) => {
           const start = performance.now()
           const succeeded = await runOne(collector, budgetMs)
@@ -79,8 +83,9 @@ export function createCollectors(metrics: CollectorMetrics, timeoutMs: number, l
       )
     },
 
-    async read(foreign, budgetMs) {
-      await Promise.all(
+    read(foreign, budgetMs) {
+      if (foreign.length === 0) return undefined
+      return Promise.all(
         foreign.map(async (metric) => {
           const reader = readers.get(metric) ?? createReader(metric)
           readers.set(metric, reader)

@@ -5,22 +5,17 @@
  */
 import { DecreaseError, InvalidValueError } from './errors.ts'
 import { createExemplar, type Exemplar, type ExemplarLabels, formatExemplar } from './exemplar.ts'
-import { Instrument, type InstrumentContext, type InstrumentOptions, type Sample, type Series } from './instrument.ts'
-import { formatValue, type Labels, parseLabels } from './labels.ts'
+import { Instrument, type InstrumentContext, type InstrumentOptions, type Sample } from './instrument.ts'
+import { type Labels, parseLabels } from './labels.ts'
+import { Series } from './series-table.ts'
+import type { Bytes, ByteWriter } from './writer.ts'
 
 export interface CounterOptions<Label extends string> extends InstrumentOptions<Label> {}
 
 /** One bound series of a counter. */
-export class CounterSeries implements Series {
-  readonly labelText: string
-  text = ''
+export class CounterSeries extends Series {
   value = 0
-  isReserved = false
   exemplar: Exemplar | undefined = undefined
-
-  constructor(labelText: string) {
-    this.labelText = labelText
-  }
 
   /** Adds `value`, a finite number ≥ 0; anything else throws and changes nothing. */
   inc(value = 1, exemplarLabels?: ExemplarLabels): void {
@@ -28,7 +23,6 @@ export class CounterSeries implements Series {
     if (!(value >= 0 && value < Infinity) || typeof value !== 'number') throwIncrement(value)
     if (exemplarLabels !== undefined) this.exemplar = createExemplar(exemplarLabels, value)
     this.value += value
-    this.text = ''
   }
 }
 
@@ -40,8 +34,8 @@ function throwIncrement(value: unknown): never {
 class OverflowSeries extends CounterSeries {
   readonly #onObservation: () => void
 
-  constructor(labelText: string, onObservation: () => void) {
-    super(labelText)
+  constructor(labels: Bytes, onObservation: () => void) {
+    super(labels)
     this.#onObservation = onObservation
   }
 
@@ -73,26 +67,24 @@ export class Counter<Label extends string = never> extends Instrument<Label, Cou
     else this.find(first as Labels<Label>).inc(value)
   }
 
-  protected create(labelText: string): CounterSeries {
-    return new CounterSeries(labelText)
+  protected create(labels: Bytes): CounterSeries {
+    return new CounterSeries(labels)
   }
 
-  protected createOverflow(labelText: string): CounterSeries {
-    return new OverflowSeries(labelText, () => this.context.onOverflow(this.exposedName, this.maxSeries))
+  protected createOverflow(labels: Bytes): CounterSeries {
+    return new OverflowSeries(labels, () => this.context.onOverflow(this.exposedName, this.maxSeries))
   }
 
   protected zero(series: CounterSeries): void {
     series.value = 0
-    series.text = ''
     series.exemplar = undefined
   }
 
-  render(series: CounterSeries, exemplars: boolean): string {
-    const { labelText, value, exemplar } = series
-    const sample = labelText === '' ? `${this.exposedName} ` : `${this.exposedName}{${labelText}} `
-    return exemplars && exemplar
-      ? `${sample + formatValue(value) + formatExemplar(exemplar)}\n`
-      : `${sample + formatValue(value)}\n`
+  write(writer: ByteWriter, series: CounterSeries, exemplars: boolean): number {
+    const { value, exemplar } = series
+    writer.name(this.nameBytes, series)
+    writer.value(value, exemplars && exemplar !== undefined ? formatExemplar(exemplar) : undefined)
+    return 1
   }
 
   protected samples({ labelText, value, exemplar }: CounterSeries): Sample[] {

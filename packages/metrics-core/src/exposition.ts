@@ -8,10 +8,11 @@ import { setImmediate } from 'node:timers/promises'
 import { Counter } from './counter.ts'
 import { formatExemplar } from './exemplar.ts'
 import { Gauge } from './gauge.ts'
-import { Histogram, HistogramSeries } from './histogram.ts'
-import type { Instrument, Sample, Series } from './instrument.ts'
-import { escapeHelp, flatten, formatBound, formatLabels, formatValue, type LabelValue } from './labels.ts'
+import { Histogram } from './histogram.ts'
+import type { Instrument, Sample } from './instrument.ts'
+import { escapeHelp, formatBound, formatLabels, formatValue, type LabelValue } from './labels.ts'
 import type { Format } from './negotiate.ts'
+import { ByteWriter, toBytes } from './writer.ts'
 
 /** A metric of prom-client or of `@prometheus-io/client`, as its `get()` describes it. */
 export interface ForeignFamily {
@@ -42,10 +43,8 @@ export interface Rendered {
 
 /** After so many milliseconds of work the other work of the event loop has its turn. */
 const SLICE_MS = 2
-/** Text is handed to the buffer in pieces of about this many characters: small enough to be flattened in the processor's cache. */
-const PIECE_LENGTH = 16_384
-/** Text of unchanged series that is kept from one scrape to the next, in characters: about 25,000 samples. What exceeds it is rendered each time. */
-const KEPT_LENGTH = 2_097_152
+/** The clock is read each time that so many bytes were written. */
+const CHECK_BYTES = 16_384
 
 /** Whether a metric of a registry was made by this package. */
 export function isInstrument(metric: unknown): metric is AnyInstrument {
@@ -58,70 +57,46 @@ export function createRenderer(): (
   format: Format,
   defaultLabels: Record<string, LabelValue>,
 ) => Promise<Rendered> {
-  let expectedLength = 16_384
+  let expectedLength = 4096
   const findClashes = createClashFinder()
 
   return async function render(all, format, defaultLabels) {
     const openMetrics = format === 'openMetrics'
     const families = openMetrics ? degradeIrregular(all, findClashes(all)) : all
-    let buffer = Buffer.allocUnsafe(expectedLength)
-    let length = 0
-    let piece = ''
+    const writer = new ByteWriter(expectedLength)
     let series = 0
-    let kept = 0
     let sliceEnd = performance.now() + SLICE_MS
+    let checkAt = CHECK_BYTES
 
     for (const family of families) {
       if (isInstrument(family)) {
         const { exposedName, help, type, unit, headers } = family
-        piece += headers[format] ??= header(exposedName, help, type, unit, openMetrics)
-        for (const one of family.series.values()) {
-          piece += seriesText(family, one)
-          // A bucket for each count, the sum and the count.
-          series += one instanceof HistogramSeries ? one.counts.length + 2 : 1
-          if (piece.length > PIECE_LENGTH && flush()) await pause()
+        headers[format] ??= toBytes(header(exposedName, help, type, unit, openMetrics))
+        writer.copy(headers[format])
+        for (const head of family.series.heads()) {
+          for (let one: typeof head | undefined = head; one !== undefined; one = one.next) {
+            series += family.write(writer, one, openMetrics)
+          }
+          if (writer.length > checkAt && isLate()) await pause()
         }
       } else {
         const { name, help, type, unit, values = [] } = family
         const exemplars = openMetrics && (type === 'counter' || type === 'histogram')
         // A metric of an application's own making can have anything as its help.
-        piece += header(name, `${help}`, type, unit, openMetrics)
+        writer.text(header(name, `${help}`, type, unit, openMetrics))
         for (const sample of values) {
-          piece += sampleText(name, sample, defaultLabels, exemplars)
+          writer.text(sampleText(name, sample, defaultLabels, exemplars))
           series += 1
-          if (piece.length > PIECE_LENGTH && flush()) await pause()
+          if (writer.length > checkAt && isLate()) await pause()
         }
       }
     }
-    if (openMetrics) piece += '# EOF\n'
-    flush()
-    expectedLength = Math.ceil(length * 1.1) + 16_384
-    return { body: buffer.subarray(0, length), series }
+    if (openMetrics) writer.text('# EOF\n')
+    expectedLength = Math.ceil(writer.length * 1.1) + 4096
+    return { body: writer.finish(), series }
 
-    function seriesText(instrument: AnyInstrument, one: Series & { exemplar?: unknown; exemplars?: unknown }): string {
-      // An exemplar is shown in OpenMetrics only, so the text of a series that has one is not kept.
-      if (openMetrics && (one.exemplar !== undefined || one.exemplars !== undefined))
-        return instrument.render(one, true)
-      if (one.text !== '') {
-        kept += one.text.length
-        return one.text
-      }
-      const text = instrument.render(one, false)
-      kept += text.length
-      if (kept < KEPT_LENGTH) one.text = flatten(text)
-      return text
-    }
-
-    /** Writes the piece; true when it is time to let others work. */
-    function flush(): boolean {
-      // A UTF-16 unit takes at most three bytes.
-      if (length + piece.length * 3 > buffer.length) {
-        const larger = Buffer.allocUnsafe(Math.max(buffer.length * 2, length + piece.length * 3))
-        buffer.copy(larger, 0, 0, length)
-        buffer = larger
-      }
-      length += buffer.write(piece, length)
-      piece = ''
+    function isLate(): boolean {
+      checkAt = writer.length + CHECK_BYTES
       return performance.now() > sliceEnd
     }
 

@@ -4,41 +4,33 @@
  * @module
  */
 import { InvalidValueError } from './errors.ts'
-import { Instrument, type InstrumentContext, type InstrumentOptions, type Sample, type Series } from './instrument.ts'
-import { formatValue, type Labels, parseLabels } from './labels.ts'
+import { Instrument, type InstrumentContext, type InstrumentOptions, type Sample } from './instrument.ts'
+import { type Labels, parseLabels } from './labels.ts'
+import { Series } from './series-table.ts'
+import type { Bytes, ByteWriter } from './writer.ts'
 
 export interface GaugeOptions<Label extends string> extends InstrumentOptions<Label> {}
 
 /** One bound series of a gauge. */
-export class GaugeSeries implements Series {
-  readonly labelText: string
-  text = ''
+export class GaugeSeries extends Series {
   value = 0
-  isReserved = false
-
-  constructor(labelText: string) {
-    this.labelText = labelText
-  }
 
   /** Sets the value; a non-number throws and changes nothing. `NaN` and the infinities are allowed, as in Prometheus. */
   set(value: number): void {
     if (typeof value !== 'number') throw new InvalidValueError(value)
     this.value = value
-    this.text = ''
   }
 
   /** Adds `value`, a finite number. */
   inc(value = 1): void {
     if (!Number.isFinite(value)) throw new InvalidValueError(value)
     this.value += value
-    this.text = ''
   }
 
   /** Subtracts `value`, a finite number. */
   dec(value = 1): void {
     if (!Number.isFinite(value)) throw new InvalidValueError(value)
     this.value -= value
-    this.text = ''
   }
 
   /** Sets the seconds since the epoch. */
@@ -50,8 +42,8 @@ export class GaugeSeries implements Series {
 class OverflowSeries extends GaugeSeries {
   readonly #onObservation: () => void
 
-  constructor(labelText: string, onObservation: () => void) {
-    super(labelText)
+  constructor(labels: Bytes, onObservation: () => void) {
+    super(labels)
     this.#onObservation = onObservation
   }
 
@@ -119,23 +111,22 @@ export class Gauge<Label extends string = never> extends Instrument<Label, Gauge
     }
   }
 
-  protected create(labelText: string): GaugeSeries {
-    return new GaugeSeries(labelText)
+  protected create(labels: Bytes): GaugeSeries {
+    return new GaugeSeries(labels)
   }
 
-  protected createOverflow(labelText: string): GaugeSeries {
-    return new OverflowSeries(labelText, () => this.context.onOverflow(this.exposedName, this.maxSeries))
+  protected createOverflow(labels: Bytes): GaugeSeries {
+    return new OverflowSeries(labels, () => this.context.onOverflow(this.exposedName, this.maxSeries))
   }
 
   protected zero(series: GaugeSeries): void {
     series.value = 0
-    series.text = ''
   }
 
-  render({ labelText, value }: GaugeSeries): string {
-    return labelText === ''
-      ? `${this.exposedName} ${formatValue(value)}\n`
-      : `${this.exposedName}{${labelText}} ${formatValue(value)}\n`
+  write(writer: ByteWriter, series: GaugeSeries): number {
+    writer.name(this.nameBytes, series)
+    writer.value(series.value)
+    return 1
   }
 
   protected samples({ labelText, value }: GaugeSeries): Sample[] {

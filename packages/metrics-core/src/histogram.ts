@@ -5,8 +5,10 @@
  */
 import { InvalidOptionError, InvalidValueError, MetricMismatchError } from './errors.ts'
 import { createExemplar, type Exemplar, type ExemplarLabels, formatExemplar } from './exemplar.ts'
-import { Instrument, type InstrumentContext, type InstrumentOptions, type Sample, type Series } from './instrument.ts'
-import { flatten, formatBound, formatValue, LABEL, type Labels, parseLabels } from './labels.ts'
+import { Instrument, type InstrumentContext, type InstrumentOptions, type Sample } from './instrument.ts'
+import { formatBound, type Labels, parseLabels } from './labels.ts'
+import { Series } from './series-table.ts'
+import { type Bytes, type ByteWriter, toBytes } from './writer.ts'
 
 export interface HistogramOptions<Label extends string> extends InstrumentOptions<Label> {
   /** Upper bounds, ascending, without `+Inf`. @default 0.005 0.01 0.025 0.05 0.1 0.25 0.5 1 2.5 5 10 */
@@ -20,8 +22,8 @@ export const DEFAULT_BUCKETS: readonly number[] = [0.005, 0.01, 0.025, 0.05, 0.1
 export interface Bounds {
   /** Upper bounds, ascending, without +Inf. */
   readonly values: readonly number[]
-  /** `0.005`, …, `+Inf`. */
-  readonly texts: readonly string[]
+  /** What ends the labels of a bucket: `le="0.005"} `, …, `le="+Inf"} `. */
+  readonly ends: readonly Bytes[]
   /** Counts of a new series. */
   readonly zeros: number[]
 }
@@ -34,25 +36,20 @@ function createBounds(buckets: readonly number[]): Bounds {
   // Made with a fraction and filled after, so that V8 keeps the elements, and those of every copy, as raw doubles.
   const zeros = [0.5]
   for (const bound of buckets) zeros.push(bound + 0.5)
-  return { values: [...buckets], texts: [...buckets.map(formatBound), '+Inf'], zeros: zeros.fill(0) }
+  const ends = [...buckets, Infinity].map((bound) => toBytes(`le="${formatBound(bound)}"} `))
+  return { values: [...buckets], ends, zeros: zeros.fill(0) }
 }
 
 /** One bound series of a histogram. */
-export class HistogramSeries implements Series {
-  readonly labelText: string
-  text = ''
+export class HistogramSeries extends Series {
   sum = 0
-  isReserved = false
   /** Observations by bucket, each counted once, the last one for +Inf. A plain array of doubles: a Float64Array weighs 200 bytes more. */
   readonly counts: number[]
   exemplars: Array<Exemplar | undefined> | undefined = undefined
-  /** Where in the label text the label `le` has its alphabetical place. */
-  readonly boundPosition: number
   readonly bounds: Bounds
 
-  constructor(labelText: string, bounds: Bounds) {
-    this.labelText = labelText
-    this.boundPosition = findBoundPosition(labelText)
+  constructor(labels: Bytes, bounds: Bounds) {
+    super(labels)
     this.bounds = bounds
     this.counts = bounds.zeros.slice()
   }
@@ -76,7 +73,6 @@ export class HistogramSeries implements Series {
     }
     this.counts[bucket]! += 1
     this.sum += value
-    this.text = ''
   }
 
   /** Starts a clock; the returned function observes the seconds since and returns them. */
@@ -93,8 +89,8 @@ export class HistogramSeries implements Series {
 class OverflowSeries extends HistogramSeries {
   readonly #onObservation: () => void
 
-  constructor(labelText: string, bounds: Bounds, onObservation: () => void) {
-    super(labelText, bounds)
+  constructor(labels: Bytes, bounds: Bounds, onObservation: () => void) {
+    super(labels, bounds)
     this.#onObservation = onObservation
   }
 
@@ -109,14 +105,18 @@ export class Histogram<Label extends string = never> extends Instrument<Label, H
   readonly type = 'histogram'
   readonly buckets: readonly number[]
   #bounds: Bounds
-  readonly #head: string
+  readonly #bucketName: Bytes
+  readonly #sumName: Bytes
+  readonly #countName: Bytes
 
   constructor(options: HistogramOptions<Label>, context: InstrumentContext) {
     super(options, context, 'le')
     const { buckets = DEFAULT_BUCKETS } = options
     this.#bounds = createBounds(buckets)
     this.buckets = this.#bounds.values
-    this.#head = `${this.name}_bucket{`
+    this.#bucketName = toBytes(`${this.name}_bucket`)
+    this.#sumName = toBytes(`${this.name}_sum`)
+    this.#countName = toBytes(`${this.name}_count`)
     if (this.labelNames.length === 0) this.reserve({})
   }
 
@@ -172,37 +172,39 @@ export class Histogram<Label extends string = never> extends Instrument<Label, H
     }
   }
 
-  protected create(labelText: string): HistogramSeries {
-    return new HistogramSeries(labelText, this.#bounds)
+  protected create(labels: Bytes): HistogramSeries {
+    return new HistogramSeries(labels, this.#bounds)
   }
 
-  protected createOverflow(labelText: string): HistogramSeries {
-    return new OverflowSeries(labelText, this.#bounds, () => this.context.onOverflow(this.exposedName, this.maxSeries))
+  protected createOverflow(labels: Bytes): HistogramSeries {
+    return new OverflowSeries(labels, this.#bounds, () => this.context.onOverflow(this.exposedName, this.maxSeries))
   }
 
   protected zero(series: HistogramSeries): void {
     series.counts.fill(0)
     series.sum = 0
-    series.text = ''
     series.exemplars = undefined
   }
 
-  render(series: HistogramSeries, exemplars: boolean): string {
-    const { labelText, boundPosition, bounds, counts, sum } = series
-    // Flat, since it stands in every line.
-    const head = flatten(`${this.#head + labelText.slice(0, boundPosition) + (boundPosition > 0 ? ',' : '')}le="`)
-    const rest = labelText.slice(boundPosition > 0 ? boundPosition + 1 : 0)
-    const tail = rest === '' ? '"} ' : flatten(`",${rest}} `)
-    const braces = labelText === '' ? ' ' : `{${labelText}} `
-    let text = ''
+  write(writer: ByteWriter, series: HistogramSeries, exemplars: boolean): number {
+    const { bounds, counts, sum } = series
+    const start = writer.length
+    writer.openLabels(this.#bucketName, series)
+    const end = writer.length
     let count = 0
     for (let bucket = 0; bucket < counts.length; bucket += 1) {
       count += counts[bucket]!
-      text += head + bounds.texts[bucket] + tail + count
+      if (bucket > 0) writer.again(start, end)
+      writer.copy(bounds.ends[bucket]!)
       const exemplar = exemplars ? series.exemplars?.[bucket] : undefined
-      text += exemplar === undefined ? '\n' : `${formatExemplar(exemplar)}\n`
+      writer.value(count, exemplar && formatExemplar(exemplar))
     }
-    return `${text}${this.exposedName}_sum${braces}${formatValue(sum)}\n${this.exposedName}_count${braces}${count}\n`
+    writer.name(this.#sumName, series)
+    writer.value(sum)
+    writer.name(this.#countName, series)
+    writer.value(count)
+    // A bucket for each count, the sum and the count.
+    return counts.length + 2
   }
 
   protected samples({ labelText, bounds, counts, sum, exemplars }: HistogramSeries): Sample[] {
@@ -225,13 +227,4 @@ export class Histogram<Label extends string = never> extends Instrument<Label, H
     samples.push({ labels, value: count, metricName: `${this.exposedName}_count` })
     return samples
   }
-}
-
-function findBoundPosition(labelText: string): number {
-  let position = 0
-  for (const { 0: label, 1: name, index } of labelText.matchAll(LABEL)) {
-    if (name! > 'le') break
-    position = index + label.length
-  }
-  return position
 }

@@ -7,6 +7,8 @@
 import { InvalidOptionError, LabelCountError, MetricMismatchError, UnknownLabelError } from './errors.ts'
 import { checkLabelName, checkMetricName, escapeLabelValue, type Labels, type LabelValue } from './labels.ts'
 import type { Format } from './negotiate.ts'
+import { type Series, SeriesTable } from './series-table.ts'
+import { type Bytes, type ByteWriter, toBytes } from './writer.ts'
 
 /** How prom-client combines a metric of several processes into one. */
 export type Aggregator = 'sum' | 'first' | 'min' | 'max' | 'average' | 'omit'
@@ -34,18 +36,8 @@ export interface InstrumentContext {
   constantLabels: Record<string, LabelValue>
   /** Called for each observation that the label guard folded into the overflow series. */
   onOverflow(metric: string, maxSeries: number): void
-  /** Runs the collectors of the registry, in at most so many milliseconds, so that values read after it are of now. Never rejects. */
-  collect(budgetMs?: number): Promise<void>
-}
-
-/** One series: its numbers, and its exposition text for as long as these do not change. */
-export interface Series {
-  /** The labels as exposition text; identifies the series within its instrument. */
-  readonly labelText: string
-  /** The lines of the last exposition; empty when the series has changed since, or when it was not worth keeping. */
-  text: string
-  /** Whether the series was known beforehand and does not count against the cap. */
-  isReserved: boolean
+  /** Runs the collectors of the registry, in at most so many milliseconds, so that values read after it are of now. Never rejects; `undefined` when there are none. */
+  collect(budgetMs?: number): Promise<unknown> | undefined
 }
 
 /** One sample in prom-client's JSON form. */
@@ -78,6 +70,7 @@ export abstract class Instrument<Label extends string, S extends Series> {
   readonly name: string
   /** The name as it was given, and as it is exposed. */
   readonly exposedName: string
+  protected readonly nameBytes: Bytes
   readonly help: string
   readonly unit: string | undefined
   readonly labelNames: readonly Label[]
@@ -85,10 +78,9 @@ export abstract class Instrument<Label extends string, S extends Series> {
   readonly maxSeries: number
   abstract readonly type: 'counter' | 'gauge' | 'histogram'
 
-  /** Series by label text, in the order in which they were made. */
-  readonly series: Map<string, S> = new Map()
+  readonly series: SeriesTable<S> = new SeriesTable()
   /** The HELP, TYPE and UNIT lines by format, once they were exposed. */
-  readonly headers: { [format in Format]?: string } = {}
+  readonly headers: { [format in Format]?: Bytes } = {}
   /** Labels on every series. */
   readonly constantLabels: Record<string, LabelValue>
 
@@ -111,6 +103,7 @@ export abstract class Instrument<Label extends string, S extends Series> {
     }
     this.name = name
     this.exposedName = name
+    this.nameBytes = toBytes(name)
     this.help = help
     this.unit = unit
     this.labelNames = [...labelNames]
@@ -143,13 +136,13 @@ export abstract class Instrument<Label extends string, S extends Series> {
   }
 
   /** A new series at zero. */
-  protected abstract create(labelText: string): S
+  protected abstract create(labels: Bytes): S
   /** A new series at zero that reports each observation to the label guard. */
-  protected abstract createOverflow(labelText: string): S
+  protected abstract createOverflow(labels: Bytes): S
   /** Sets a series back to zero. */
   protected abstract zero(series: S): void
-  /** The exposition lines of a series, each ending in a newline. */
-  abstract render(series: S, exemplars: boolean): string
+  /** Writes the exposition lines of a series; returns their number. */
+  abstract write(writer: ByteWriter, series: S, exemplars: boolean): number
   /** The samples of a series in prom-client's JSON form. */
   protected abstract samples(series: S): Sample[]
 
@@ -176,9 +169,9 @@ export abstract class Instrument<Label extends string, S extends Series> {
 
   /** Drops a series, so that it is no longer exposed. */
   remove(...labels: [Labels<Label>] | LabelValue[]): void {
-    const labelText = this.labelText(this.#object(labels))
-    if (this.series.get(labelText)?.isReserved === false) this.#counted -= 1
-    this.series.delete(labelText)
+    const removed = this.series.delete(this.labelText(this.#object(labels)))
+    if (removed?.isReserved === false) this.#counted -= 1
+    if (removed === this.#overflow) this.#overflow = undefined
   }
 
   /** Sets every series back to zero. Prometheus sees a restart of the process. */
@@ -229,10 +222,9 @@ export abstract class Instrument<Label extends string, S extends Series> {
   #add(labelText: string, isReserved: boolean): S {
     // Values that happen to be those of the overflow series are folded into it, not replaced by it later.
     if (labelText.includes(OVERFLOW) && labelText === this.#overflowText()) return this.#overflowSeries()
-    const series = this.create(labelText)
+    const series = this.series.add(labelText, (labels) => this.create(labels))
     series.isReserved = isReserved
     if (!isReserved) this.#counted += 1
-    this.series.set(labelText, series)
     return series
   }
 
@@ -270,11 +262,9 @@ export abstract class Instrument<Label extends string, S extends Series> {
 
   #overflowSeries(): S {
     if (this.#overflow === undefined) {
-      this.#overflow = this.createOverflow(this.#overflowText())
+      this.#overflow = this.series.add(this.#overflowText(), (labels) => this.createOverflow(labels))
       this.#overflow.isReserved = true
     }
-    // Set each time: `remove` may have dropped it.
-    this.series.set(this.#overflow.labelText, this.#overflow)
     return this.#overflow
   }
 

@@ -104,9 +104,3 @@ export function formatBound(bound: number): string {
   if (power < -4 || power >= 6) return `${digits}e${power < 0 ? '-' : '+'}${`${Math.abs(power)}`.padStart(2, '0')}`
   return Number.isInteger(bound) ? `${bound}.0` : `${bound}`
 }
-
-/** A concatenation holds its parts until something reads it as a number; then it is one plain string. */
-export function flatten(text: string): string {
-  Number(text)
-  return text
-}

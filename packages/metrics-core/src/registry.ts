@@ -64,7 +64,7 @@ export function createMetrics(
   const reportedMetrics = new Set<string>()
   const renderings = new Map<string, Promise<Exposition>>()
   const render = createRenderer()
-  let running: Promise<void> | undefined
+  let running: Promise<unknown> | undefined
   let collecting: Promise<unknown> | undefined
 
   const context: InstrumentContext = { maxSeries, constantLabels: defaultLabels(), onOverflow, collect: runCollectors }
@@ -142,35 +142,40 @@ export function createMetrics(
 
   async function expose({ accept, names, budgetMs = collectorTimeoutMs }: ExposeOptions = {}): Promise<Exposition> {
     const format = negotiateFormat(accept)
-    await collect(budgetMs)
+    const collecting = collect(budgetMs)
+    if (collecting !== undefined) await collecting
     const key = names === undefined ? format : JSON.stringify([format, ...names])
     const rendering = renderings.get(key) ?? renderNow(format, names).finally(() => renderings.delete(key))
     renderings.set(key, rendering)
     return rendering
   }
 
-  /** Everybody who asks while a collection runs shares it, and waits no longer than their own budget. */
-  async function collect(budgetMs: number): Promise<void> {
-    collecting ??= collectAll(budgetMs).finally(() => {
+  /** Everybody who asks while a collection runs shares it, and waits no longer than their own budget; `undefined` when there is nothing to wait for. */
+  function collect(budgetMs: number): Promise<unknown> | undefined {
+    collecting ??= collectAll(budgetMs)?.finally(() => {
       collecting = undefined
     })
-    await collectors.within(collecting, budgetMs)
+    return collecting && collectors.within(collecting, budgetMs)
   }
 
-  async function collectAll(budgetMs: number): Promise<void> {
+  function collectAll(budgetMs: number): Promise<unknown> | undefined {
     const all: unknown[] = registry.getMetricsAsArray()
     // Instruments of other applications, in a registry that they share, have collectors there.
     const contexts = new Set(all.filter(isInstrument).map((instrument) => instrument.context)).add(context)
     // Clients' metrics collect while they are read, so they are read beside our collectors.
     const foreign = all.filter((metric): metric is ForeignMetric => !isInstrument(metric))
-    await Promise.all([...Array.from(contexts, (one) => one.collect(budgetMs)), collectors.read(foreign, budgetMs)])
+    const pending = [
+      ...Array.from(contexts, (one) => one.collect(budgetMs)),
+      collectors.read(foreign, budgetMs),
+    ].filter((one) => one !== undefined)
+    return pending.length > 0 ? Promise.all(pending) : undefined
   }
 
-  async function runCollectors(budgetMs = collectorTimeoutMs): Promise<void> {
-    running ??= collectors.run(budgetMs).finally(() => {
+  function runCollectors(budgetMs = collectorTimeoutMs): Promise<unknown> | undefined {
+    running ??= collectors.run(budgetMs)?.finally(() => {
       running = undefined
     })
-    await collectors.within(running, budgetMs)
+    return running && collectors.within(running, budgetMs)
   }
 
   async function renderNow(

@@ -398,23 +398,6 @@ t.test('promtool finds nothing to say about our own metrics', async (t) => {
     t.match(await runTool(linter, ['check', 'metrics'], { input: await scrape(app) }), { code: 0, stderr: '' })
 })
 
-t.test('only series that changed are rendered anew', async (t) => {
-  const { metrics } = await build(t)
-  const counter = metrics.counter({ name: 'c_total', help: 'C.', labelNames: ['a'] })
-  counter.labels('idle')
-  const busy = counter.labels('busy')
-  const rendered: string[] = []
-  const { render } = counter
-  counter.render = (series, exemplars) => {
-    rendered.push(series.labelText)
-    return render.call(counter, series, exemplars)
-  }
-  await metrics.expose()
-  busy.inc()
-  await metrics.expose({ accept: OPEN_METRICS })
-  t.same(rendered, ['a="idle"', 'a="busy"', 'a="busy"'])
-})
-
 t.test('a large registry is rendered in turns with other work, and completely', async (t) => {
   const { metrics } = await build(t, { maxSeries: Infinity })
   const gauge = metrics.gauge({ name: 'g', help: 'G.', labelNames: ['number'] })

@@ -51,7 +51,7 @@ t.test('the names, labels, help and zeros of a registered tool', async (t) => {
     'tool_executions_total{status="cancelled",tool_name="build_graph"} 0',
     '# HELP tool_execution_duration_seconds Time that a tool ran, however it ended.',
     '# TYPE tool_execution_duration_seconds histogram',
-    ...buckets.map((le) => `tool_execution_duration_seconds_bucket{le="${le}",tool_name="build_graph"} 0`),
+    ...buckets.map((le) => `tool_execution_duration_seconds_bucket{tool_name="build_graph",le="${le}"} 0`),
     'tool_execution_duration_seconds_sum{tool_name="build_graph"} 0',
     'tool_execution_duration_seconds_count{tool_name="build_graph"} 0',
     '# HELP tool_executions_active Tools running now.',
