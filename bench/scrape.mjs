@@ -5,7 +5,7 @@ import { median, typicals } from './lib/statistics.mjs'
 
 export const title = 'Scrape'
 export const method =
-  'A registry of HTTP metrics (per route 7 counters and a histogram of 14 series), scraped through `metrics.expose()` and `registry.metrics()` again and again, the first three seconds unmeasured. Before each scrape a share of the series changes; neither the changing nor the collection of its garbage is measured, so that the scrape finds the processor's caches as cold as in a service that has worked meanwhile. Where none changes, scrape follows scrape. CPU time per scrape, to the body as bytes. The pause is the longest time between two turns of a `setImmediate` ticker during one scrape with all series changed: in CPU time of the process, and by the clock, which also counts the turns of other programs on this machine.'
+  'A registry of HTTP metrics (per route 7 counters and a histogram of 14 series), scraped through `metrics.expose()` and `registry.metrics()` again and again, the first three seconds unmeasured. Before each scrape a share of the series changes; neither the changing nor the collection of its garbage is measured, so that the scrape finds the caches of the processor as cold as in a service that has worked meanwhile. Where none changes, scrape follows scrape. CPU time per scrape, to the body as bytes. The pause is the longest time between two turns of a `setImmediate` ticker during one scrape with all series changed: in CPU time of the process, and by the clock, which also counts the turns of other programs on this machine.'
 
 const SIZES = [504, 10_080, 100_800]
 const WARMUP_MS = 3000
