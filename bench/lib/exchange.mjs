@@ -28,8 +28,8 @@ export function createConnection() {
   return connection
 }
 
-/** Hands one GET to an application as Node's server does; resolves by calling `done` once its response is closed. */
-export function exchange(app, connection, path, done) {
+/** Hands one GET to `accept(request, response)`, as Node's server does to `app.routing`; calls `done` once its response is closed. */
+export function exchange(accept, connection, path, done) {
   const request = new IncomingMessage(connection)
   request.httpVersionMajor = 1
   request.httpVersionMinor = 1
@@ -41,8 +41,7 @@ export function exchange(app, connection, path, done) {
   response.shouldKeepAlive = true
   response.assignSocket(connection)
   response.on('finish', detach.bind(undefined, request, response, connection, done))
-  // app.routing listens here, and so do plugins that see each request begin.
-  app.server.emit('request', request, response)
+  accept(request, response)
   request.complete = true
   request.push(null)
 }

@@ -6,7 +6,7 @@
  */
 import type { FastifyBaseLogger } from 'fastify'
 import type { ForeignFamily } from './exposition.ts'
-import type { Gauge } from './gauge.ts'
+import type { Gauge, GaugeSeries } from './gauge.ts'
 
 /** Reads a state and sets gauges. `signal` aborts at the deadline, `budgetMs` from now; what is set after it is exposed by the next scrape. */
 export type Collect = (signal: AbortSignal, budgetMs: number) => void | Promise<void>
@@ -31,6 +31,8 @@ interface Collector {
   /** A run that missed its deadline and has not ended yet; the collector is not started again meanwhile. */
   running: Promise<boolean> | undefined
   isFailing: boolean
+  /** By which it is seen, once there is something to see. */
+  series: { success: GaugeSeries; duration: GaugeSeries; lastSuccess: GaugeSeries } | undefined
 }
 
 /** The collectors of one application. */
@@ -63,11 +65,9 @@ export function createCollectors(metrics: CollectorMetrics, timeoutMs: number, l
     add(name, collect, ownTimeoutMs = timeoutMs) {
       let key = name
       for (let number = 2; collectors.has(key); number += 1) key = `${name}_${number}`
-      const collector: Collector = { name: key, collect, timeoutMs: ownTimeoutMs, running: undefined, isFailing: false }
+      const collector = createCollector(key, collect, ownTimeoutMs)
       collectors.set(key, collector)
-      metrics.success.reserve({ collector: key })
-      metrics.duration.reserve({ collector: key })
-      metrics.lastSuccess.reserve({ collector: key })
+      collector.series = createSeries(key)
       return () => remove(collector)
     },
 
@@ -119,13 +119,21 @@ export function createCollectors(metrics: CollectorMetrics, timeoutMs: number, l
     }
   }
 
+  function createSeries(collector: string): Collector['series'] & object {
+    return {
+      success: metrics.success.reserve({ collector }),
+      duration: metrics.duration.reserve({ collector }),
+      lastSuccess: metrics.lastSuccess.reserve({ collector }),
+    }
+  }
+
   function createReader(metric: ForeignMetric): Collector {
     const collect = async () => {
       const family = await metric.get()
       if (!Array.isArray(family?.values)) throw new TypeError(`Expected metric ${metric.name} to have values, got none`)
       families.set(metric, family)
     }
-    return { name: metric.name, collect, timeoutMs, running: undefined, isFailing: false }
+    return createCollector(metric.name, collect, timeoutMs)
   }
 
   async function runOne(collector: Collector, budgetMs: number): Promise<boolean> {
@@ -153,10 +161,11 @@ export function createCollectors(metrics: CollectorMetrics, timeoutMs: number, l
   }
 
   function report(collector: Collector, succeeded: boolean, seconds: number): void {
-    const labels = { collector: collector.name }
-    metrics.success.reserve(labels).set(succeeded ? 1 : 0)
-    metrics.duration.reserve(labels).set(seconds)
-    if (succeeded) metrics.lastSuccess.reserve(labels).setToCurrentTime()
+    collector.series ??= createSeries(collector.name)
+    const { success, duration, lastSuccess } = collector.series
+    success.set(succeeded ? 1 : 0)
+    duration.set(seconds)
+    if (succeeded) lastSuccess.setToCurrentTime()
     if (collector.running !== undefined && !collector.isFailing) {
       log.warn({ collector: collector.name, seconds }, 'a metrics collector missed its deadline')
     }
@@ -176,4 +185,8 @@ export function createCollectors(metrics: CollectorMetrics, timeoutMs: number, l
       }
     })
   }
+}
+
+function createCollector(name: string, collect: Collect, timeoutMs: number): Collector {
+  return { name, collect, timeoutMs, running: undefined, isFailing: false, series: undefined }
 }
