@@ -5,7 +5,15 @@
  * @module
  */
 import { InvalidOptionError, LabelCountError, MetricMismatchError, UnknownLabelError } from './errors.ts'
-import { checkLabelName, checkMetricName, escapeLabelValue, type Labels, type LabelValue } from './labels.ts'
+import { encode } from './label-bytes.ts'
+import {
+  checkLabelName,
+  checkMetricName,
+  escapeLabelValue,
+  type Labels,
+  type LabelValue,
+  labelValueText,
+} from './labels.ts'
 import type { Format } from './negotiate.ts'
 import { type Series, SeriesTable } from './series-table.ts'
 import { type Bytes, type ByteWriter, toBytes } from './writer.ts'
@@ -61,6 +69,9 @@ export interface Family {
 /** Every label of the series that takes what exceeds the cap. */
 export const OVERFLOW = '__overflow__'
 
+/** What prom-client's `{ labels, value, exemplarLabels }` can have. */
+const OBSERVATION_KEYS = ['labels', 'value', 'exemplarLabels']
+
 /**
  * A metric with its series. Creating a series costs some hundred bytes and happens once per label set; bind it with
  * `labels()` where events are frequent and keep it.
@@ -88,9 +99,13 @@ export abstract class Instrument<Label extends string, S extends Series> {
   #overflow: S | undefined
   /** Series that count against the cap. */
   #counted = 0
-  /** Alternately the text before a value and the label that the value comes from, in alphabetical order of the labels. */
-  readonly #template: Array<{ before: string; label: Label }> = []
-  readonly #templateEnd: string
+  /** The labels in alphabetical order, and what stands before the value of each. */
+  readonly #sortedNames: Label[] = []
+  readonly #before: Bytes[] = []
+  /** What stands after the last value. */
+  readonly #end: Bytes
+  /** By these an observation is told from a label set. */
+  readonly #observationKeys: readonly string[]
 
   constructor(options: InstrumentOptions<Label>, context: InstrumentContext, reservedLabel?: string) {
     const { name, help, labelNames = [], unit, maxSeries = context.maxSeries, aggregator = 'sum' } = options
@@ -107,6 +122,7 @@ export abstract class Instrument<Label extends string, S extends Series> {
     this.help = help
     this.unit = unit
     this.labelNames = [...labelNames]
+    this.#observationKeys = OBSERVATION_KEYS.filter((key) => !(labelNames as readonly string[]).includes(key))
     this.aggregator = aggregator
     this.maxSeries = maxSeries === false ? Infinity : maxSeries
     this.#context = context
@@ -119,15 +135,16 @@ export abstract class Instrument<Label extends string, S extends Series> {
 
     let before = ''
     for (const label of [...labelNames, ...Object.keys(this.constantLabels)].sort()) {
-      before += `${before || this.#template.length > 0 ? ',' : ''}${label}="`
+      before += `${before || this.#before.length > 0 ? ',' : ''}${label}="`
       if (label in this.constantLabels) {
         before += `${escapeLabelValue(this.constantLabels[label])}"`
       } else {
-        this.#template.push({ before, label: label as Label })
+        this.#sortedNames.push(label as Label)
+        this.#before.push(toBytes(before))
         before = '"'
       }
     }
-    this.#templateEnd = before
+    this.#end = toBytes(before)
   }
 
   /** The registry that asked for this instrument last. */
@@ -157,19 +174,20 @@ export abstract class Instrument<Label extends string, S extends Series> {
 
   /** Like {@link labels}, for label sets known beforehand: outside of the cap, and never folded into the overflow series. */
   reserve(labels: Labels<Label>): S {
-    const labelText = this.labelText(labels)
-    const known = this.series.get(labelText)
+    const values = this.#encode(labels)
+    const known = this.series.find()
     if (known !== undefined) {
       if (!known.isReserved) this.#counted -= 1
       known.isReserved = true
       return known
     }
-    return this.#add(labelText, true)
+    return this.#add(values, true)
   }
 
   /** Drops a series, so that it is no longer exposed. */
   remove(...labels: [Labels<Label>] | LabelValue[]): void {
-    const removed = this.series.delete(this.labelText(this.#object(labels)))
+    this.#encode(this.#object(labels))
+    const removed = this.series.delete()
     if (removed?.isReserved === false) this.#counted -= 1
     if (removed === this.#overflow) this.#overflow = undefined
   }
@@ -211,42 +229,44 @@ export abstract class Instrument<Label extends string, S extends Series> {
   }
 
   protected find(labels: Labels<Label>): S {
-    const labelText = this.labelText(labels)
-    const known = this.series.get(labelText)
+    const values = this.#encode(labels)
+    const known = this.series.find()
     if (known !== undefined) return known
-    if (this.labelNames.length === 0) return this.#add(labelText, true)
+    if (this.labelNames.length === 0) return this.#add(values, true)
     if (this.#counted >= this.maxSeries) return this.#overflowSeries()
-    return this.#add(labelText, false)
+    return this.#add(values, false)
   }
 
-  #add(labelText: string, isReserved: boolean): S {
+  /** Adds the series of the labels that were encoded last. */
+  #add(values: readonly string[], isReserved: boolean): S {
     // Values that happen to be those of the overflow series are folded into it, not replaced by it later.
-    if (labelText.includes(OVERFLOW) && labelText === this.#overflowText()) return this.#overflowSeries()
-    const series = this.series.add(labelText, (labels) => this.create(labels))
+    if (values.length > 0 && values.every((value) => value === OVERFLOW)) return this.#overflowSeries()
+    const series = this.series.add((labels) => this.create(labels))
     series.isReserved = isReserved
     if (!isReserved) this.#counted += 1
     return series
   }
 
-  /** The text that identifies a label set: all labels of the instrument, in alphabetical order, escaped. */
-  protected labelText(labels: Labels<Label>): string {
+  /** Encodes a label set; returns its values as texts. */
+  #encode(labels: Labels<Label>): string[] {
     for (const label in labels) {
       if (!this.labelNames.includes(label)) {
         throw new UnknownLabelError(this.exposedName, this.labelNames.join(', ') || 'none', label)
       }
     }
-    let text = ''
-    for (const { before, label } of this.#template) text += before + escapeLabelValue(labels[label])
-    return text + this.#templateEnd
+    // First all of them, since what makes a text of a value can be an application's own.
+    const values: string[] = []
+    for (const label of this.#sortedNames) values.push(labelValueText(labels[label]))
+    encode(this.#before, values, this.#end)
+    return values
   }
 
   /** Whether an argument is prom-client's `{ labels, value, exemplarLabels }`, and not a label set. */
   protected isObservation(
     argument: object,
   ): argument is { labels?: Labels<Label>; value?: number; exemplarLabels?: Record<string, string> } {
-    return ['labels', 'value', 'exemplarLabels'].some(
-      (key) => key in argument && !(this.labelNames as readonly string[]).includes(key),
-    )
+    for (const key of this.#observationKeys) if (key in argument) return true
+    return false
   }
 
   #object(labels: [Labels<Label>] | LabelValue[]): Labels<Label> {
@@ -262,13 +282,11 @@ export abstract class Instrument<Label extends string, S extends Series> {
 
   #overflowSeries(): S {
     if (this.#overflow === undefined) {
-      this.#overflow = this.series.add(this.#overflowText(), (labels) => this.createOverflow(labels))
+      const values = this.#sortedNames.map(() => OVERFLOW)
+      encode(this.#before, values, this.#end)
+      this.#overflow = this.series.add((labels) => this.createOverflow(labels))
       this.#overflow.isReserved = true
     }
     return this.#overflow
-  }
-
-  #overflowText(): string {
-    return this.labelText(Object.fromEntries(this.labelNames.map((label) => [label, OVERFLOW])) as Labels<Label>)
   }
 }

@@ -42,10 +42,15 @@ export function checkLabelName(name: string, reserved?: string): void {
  * hexadecimal, NUL becomes U+FFFD and `0000` (Prometheus's scanner takes a NUL for the end of its input).
  */
 export function escapeLabelValue(value: LabelValue): string {
-  // A function is what every object inherits under a name like `constructor`, not a value that was given.
-  if (value === undefined || value === null || typeof value === 'function') return ''
-  const text = typeof value === 'string' ? value : String(value)
+  const text = labelValueText(value)
   return NEEDS_ESCAPE.test(text) ? text.replace(ESCAPED, escapeCharacter) : text
+}
+
+/** A label value as text. */
+export function labelValueText(value: LabelValue): string {
+  if (typeof value === 'string') return value
+  // A function is what every object inherits under a name like `constructor`, not a value that was given.
+  return value === undefined || value === null || typeof value === 'function' ? '' : String(value)
 }
 
 /** Characters of a label value as it is exposed. */

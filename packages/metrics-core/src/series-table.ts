@@ -6,7 +6,8 @@
  * @module
  */
 import { randomInt } from 'node:crypto'
-import { type Bytes, roundUp, viewOf } from './writer.ts'
+import { copyEncoded, encodedLength, hashEncoded, isEncoded } from './label-bytes.ts'
+import { type Bytes, roundUp } from './writer.ts'
 
 /** Chunks grow with the instrument between these sizes, in bytes. One that has lost all its series is garbage. */
 const SMALLEST_CHUNK = 256
@@ -36,12 +37,6 @@ export abstract class Series implements Bytes {
   }
 }
 
-/** Where a label text is turned into bytes to be looked for. */
-let scratch = Buffer.alloc(1024)
-let scratchView = viewOf(scratch)
-/** A scratch buffer larger than this is not kept. */
-const LARGEST_SCRATCH = 65_536
-
 /** Series by label text, in the order in which they were made. */
 export class SeriesTable<S extends Series> {
   size = 0
@@ -61,24 +56,28 @@ export class SeriesTable<S extends Series> {
     }
   }
 
-  get(labelText: string): S | undefined {
-    const length = encode(labelText)
-    return this.#find(hashOf(length), length)
+  /** The series of the labels that were encoded last. */
+  find(): S | undefined {
+    return this.#find(hashEncoded(SEED))
   }
 
-  /** Adds what `make` makes of the labels. They must be new. */
-  add(labelText: string, make: (labels: Bytes) => S): S {
-    const length = encode(labelText)
-    const series = make(this.#store(length))
-    this.#link(hashOf(length), series)
+  /** Adds what `make` makes of the labels that were encoded last. They must be new. */
+  add(make: (labels: Bytes) => S): S {
+    const hash = hashEncoded(SEED)
+    const series = make(this.#store(encodedLength()))
+    this.size += 1
+    const head = this.#byHash.get(hash)
+    // Second in its chain, so that the head keeps its place in the order.
+    series.next = head?.next
+    if (head === undefined) this.#byHash.set(hash, series)
+    else head.next = series
     return series
   }
 
-  /** Removes the series of a label text; returns it, if there was one. */
-  delete(labelText: string): S | undefined {
-    const length = encode(labelText)
-    const hash = hashOf(length)
-    const series = this.#find(hash, length)
+  /** Removes the series of the labels that were encoded last; returns it, if there was one. */
+  delete(): S | undefined {
+    const hash = hashEncoded(SEED)
+    const series = this.#find(hash)
     if (series === undefined) return undefined
     this.size -= 1
     const head = this.#byHash.get(hash)!
@@ -91,19 +90,10 @@ export class SeriesTable<S extends Series> {
     return series
   }
 
-  #find(hash: number, length: number): S | undefined {
+  #find(hash: number): S | undefined {
     let series = this.#byHash.get(hash)
-    while (series !== undefined && !isEncoded(series, length)) series = series.next
+    while (series !== undefined && !isEncoded(series)) series = series.next
     return series
-  }
-
-  #link(hash: number, series: S): void {
-    this.size += 1
-    const head = this.#byHash.get(hash)
-    // Second in its chain, so that the head keeps its place in the order.
-    series.next = head?.next
-    if (head === undefined) this.#byHash.set(hash, series)
-    else head.next = series
   }
 
   /** Copies what was encoded to where it stays. */
@@ -115,43 +105,9 @@ export class SeriesTable<S extends Series> {
       this.#used = 0
     }
     const start = this.#used
-    const view = this.#chunk
-    for (let offset = 0; offset < length; offset += 4) view.setInt32(start + offset, scratchView.getInt32(offset))
+    copyEncoded(this.#chunk, start)
     this.#used += size
     this.#stored += size
-    return { view, start, length }
+    return { view: this.#chunk, start, length }
   }
-}
-
-/** Puts a label text into the scratch buffer, filled up with zeros to a multiple of four; returns its length in bytes. */
-function encode(labelText: string): number {
-  // A UTF-16 unit takes at most three bytes.
-  const needed = labelText.length * 3 + 4
-  if (needed > scratch.length || scratch.length > LARGEST_SCRATCH) {
-    scratch = Buffer.alloc(Math.max(needed, 1024))
-    scratchView = viewOf(scratch)
-  }
-  const length = scratch.write(labelText)
-  scratchView.setInt32(length, 0)
-  return length
-}
-
-/** A hash of what was encoded, below 2³⁰, so that V8 keeps it as a small integer (the mixing step of MurmurHash2). */
-function hashOf(length: number): number {
-  let hash = SEED ^ length
-  for (let offset = 0; offset < length; offset += 4) {
-    const word = Math.imul(scratchView.getInt32(offset), 0x5bd1e995)
-    hash = Math.imul(hash, 0x5bd1e995) ^ word ^ (word >>> 24)
-  }
-  hash = Math.imul(hash ^ (hash >>> 13), 0x5bd1e995)
-  return (hash ^ (hash >>> 15)) & 0x3fffffff
-}
-
-/** Whether the labels of a series are what was encoded. */
-function isEncoded({ view, start, length }: Series, encodedLength: number): boolean {
-  if (length !== encodedLength) return false
-  for (let offset = 0; offset < length; offset += 4) {
-    if (view.getInt32(start + offset) !== scratchView.getInt32(offset)) return false
-  }
-  return true
 }
