@@ -109,7 +109,7 @@ export async function startReceiver(
 export async function until<Value>(
   what: string,
   ask: () => Promise<Value | undefined | false> | Value | undefined | false,
-  timeoutMs = 40_000,
+  timeoutMs = 90_000,
 ): Promise<Value> {
   const deadline = Date.now() + timeoutMs
   let last: unknown

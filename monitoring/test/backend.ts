@@ -1,0 +1,105 @@
+/** A backend of the workspace as a process, in which things can be broken. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { cpSync, renameSync } from 'node:fs'
+import { join } from 'node:path'
+import pg from 'pg'
+import type { Test } from 'tap'
+import { MONITORING, until } from './helpers.ts'
+
+const SERVER = join(MONITORING, '../apps/backend/dist/server.js')
+const FIXTURE = join(MONITORING, '../apps/backend/test/fixtures/small')
+
+/** A backend that has not answered by then never will. */
+export const ANSWER_MS = 30_000
+
+export interface BackendOptions {
+  /** For its documents and its data. */
+  directory: string
+  /** A server, on which it gets a database of its own. */
+  postgresUrl: string
+  port: number
+}
+
+export interface Backend {
+  port: number
+  url: string
+  start(): Promise<void>
+  kill(): Promise<void>
+  /** Every tool fails while `work` is done. */
+  withoutDocuments(work: () => Promise<void>): Promise<void>
+  /** Every query for a run fails while `work` is done. */
+  withoutTable(work: () => Promise<void>): Promise<void>
+}
+
+export async function createBackend(t: Test, { directory, postgresUrl, port }: BackendOptions): Promise<Backend> {
+  const url = `http://127.0.0.1:${port}`
+  const documents = join(directory, 'documents')
+  cpSync(FIXTURE, documents, { recursive: true })
+  const databaseUrl = await createDatabase(t, postgresUrl)
+  let child: ChildProcess | undefined
+  let isOver = false
+  t.teardown(() => {
+    isOver = true
+    return kill()
+  })
+  // A run that is cut short leaves no process behind.
+  process.once('exit', () => child?.kill('SIGKILL'))
+  return { port, url, start, kill, withoutDocuments, withoutTable }
+
+  async function start(): Promise<void> {
+    if (isOver) throw new Error('The test is over')
+    const env = {
+      ...process.env,
+      PORT: String(port),
+      HOST: '127.0.0.1',
+      DATA_DIR: join(directory, 'data'),
+      DOCS_DIR: documents,
+      DATABASE_URL: databaseUrl,
+      REDIS_URL: '',
+      LOG_LEVEL: 'silent',
+      QUEUE_ATTEMPTS: '2',
+      QUEUE_BACKOFF_MS: '0',
+    }
+    child = spawn(process.execPath, [SERVER], { env, stdio: ['ignore', 'ignore', 'inherit'] })
+    const ask = () => fetch(`${url}/health/ready`, { signal: AbortSignal.timeout(ANSWER_MS) })
+    await until('the backend to be ready', async () => (await ask()).ok)
+  }
+
+  async function kill(): Promise<void> {
+    if (!child || child.exitCode !== null || child.signalCode !== null) return
+    const exited = once(child, 'exit')
+    child.kill('SIGKILL')
+    await exited
+  }
+
+  async function withoutDocuments(work: () => Promise<void>): Promise<void> {
+    renameSync(documents, `${documents}-away`)
+    await work()
+    renameSync(`${documents}-away`, documents)
+  }
+
+  async function withoutTable(work: () => Promise<void>): Promise<void> {
+    await query(databaseUrl, 'ALTER TABLE data20.runs RENAME TO runs_away')
+    await work()
+    await query(databaseUrl, 'ALTER TABLE data20.runs_away RENAME TO runs')
+  }
+}
+
+/** A database that goes with the test: the server may be one that others use too. */
+async function createDatabase(t: Test, serverUrl: string): Promise<string> {
+  const name = `stack_${process.pid}`
+  await query(serverUrl, `CREATE DATABASE ${name}`)
+  t.teardown(() => query(serverUrl, `DROP DATABASE ${name} WITH (FORCE)`))
+  return Object.assign(new URL(serverUrl), { pathname: `/${name}` }).href
+}
+
+async function query(url: string, text: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  try {
+    await client.query(text)
+  } finally {
+    await client.end()
+  }
+}

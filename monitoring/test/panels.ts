@@ -1,0 +1,107 @@
+/** What the shipped dashboards ask of a Prometheus, with the variables as Grafana substitutes them. */
+import type { PrometheusService } from '@data20/dev-services'
+import { parse } from 'yaml'
+import { list, read } from './helpers.ts'
+
+/** One query of one panel. */
+export interface PanelQuery {
+  /** Dashboard and panel. */
+  title: string
+  expression: string
+  /** A stat or a table, which shows what is now; else what has been over the time of the dashboard. */
+  isInstant: boolean
+}
+
+/** A variable of a dashboard, and the series whose label has its values. */
+export interface Variable {
+  title: string
+  selector: string
+  label: string
+}
+
+interface Model {
+  title: string
+  time: { from: string; to: string }
+  templating: {
+    list: Array<{ name: string; type: string; query: string; allValue: string; current: { value: unknown } }>
+  }
+  panels: Array<{ title: string; targets?: Array<{ expr: string; instant?: boolean }> }>
+}
+
+const models = list('grafana/dashboards', '.json').map((name) => JSON.parse(read('grafana/dashboards', name)) as Model)
+
+/** Seconds that every dashboard shows, unless somebody chooses others. */
+const RANGE = 3600
+/** Seconds between two scrapes, as Grafana was told. */
+const { timeInterval } = parse(read('grafana/provisioning/datasources/prometheus.yaml')).datasources[0].jsonData
+const STEP = Number.parseInt(timeInterval, 10)
+
+/** Every query of every panel of every dashboard. */
+export function panelQueries(): PanelQuery[] {
+  return models.flatMap((model) => {
+    const { title, time, panels } = model
+    if (time.from !== 'now-1h' || time.to !== 'now')
+      throw new Error(`Expected ${title} to show an hour, got ${time.from}`)
+    return panels.flatMap((panel) =>
+      (panel.targets ?? []).map(({ expr, instant = false }) => ({
+        title: `${title} / ${panel.title}`,
+        expression: substitute(expr, model),
+        isInstant: instant,
+      })),
+    )
+  })
+}
+
+/** Every variable whose values come from Prometheus. */
+export function variables(): Variable[] {
+  return models.flatMap((model) =>
+    model.templating.list
+      .filter(({ type }) => type === 'query')
+      .map(({ name, query }) => {
+        const [, selector, label] = /^label_values\((.+), (\w+)\)$/.exec(substitute(query, model)) ?? []
+        if (!selector || !label) throw new Error(`Expected label_values(…), got ${query}`)
+        return { title: `${model.title} / $${name}`, selector, label }
+      }),
+  )
+}
+
+/** The numbers that a panel shows now. */
+export async function valuesOf(server: PrometheusService, query: PanelQuery): Promise<number[]> {
+  if (query.isInstant) {
+    const samples = await server.query(query.expression)
+    return samples.map(({ value }) => value).filter(Number.isFinite)
+  }
+  const time = Date.now() / 1000
+  const parameters = { query: query.expression, start: `${time - RANGE}`, end: `${time}`, step: `${STEP}` }
+  const { result } = await get<{ result: Array<{ values: Array<[number, string]> }> }>(
+    `${server.url}/api/v1/query_range?${new URLSearchParams(parameters)}`,
+  )
+  return result.flatMap(({ values }) => values.map(([, value]) => Number(value))).filter(Number.isFinite)
+}
+
+/** What can be chosen. */
+export async function choicesOf(server: PrometheusService, { selector, label }: Variable): Promise<string[]> {
+  return await get(`${server.url}/api/v1/label/${label}/values?${new URLSearchParams({ 'match[]': selector })}`)
+}
+
+/** As Grafana: what is chosen at first, and a window of four scrapes. */
+function substitute(text: string, { templating }: Model): string {
+  const values = new Map([
+    ['__rate_interval', `${4 * STEP}s`],
+    ['__range', `${RANGE}s`],
+  ])
+  for (const { name, allValue, current } of templating.list) {
+    values.set(name, String(current.value) === '$__all' ? allValue : String(current.value))
+  }
+  return text.replaceAll(/\$(\w+)/g, (_, name) => {
+    const value = values.get(name)
+    if (value === undefined) throw new Error(`Expected no variable but ${[...values.keys()]}, got ${name}`)
+    return value
+  })
+}
+
+async function get<Data>(url: string): Promise<Data> {
+  const { status, data, error } = (await (await fetch(url)).json()) as { status: string; data: Data; error?: string }
+  if (status !== 'success') throw new Error(error)
+  return data
+}
