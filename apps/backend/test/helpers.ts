@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 import type { FastifyInstance } from 'fastify'
 import pg from 'pg'
 import type { Test } from 'tap'
+import './threads.ts'
 import { buildApp } from '../dist/app.js'
 import { readConfig } from '../dist/config.js'
 
