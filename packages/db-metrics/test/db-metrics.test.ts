@@ -1,13 +1,10 @@
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { type PostgresServer, startPostgres } from '@data20/embedded-postgres'
+import { readValue, type Service, startPostgres, temporaryFolder, until } from '@data20/dev-services'
 import fastifyPostgres from '@fastify/postgres'
 import Fastify, { type FastifyInstance } from 'fastify'
 import pg from 'pg'
@@ -18,10 +15,8 @@ import { type DbMetricsOptions, dbMetrics } from '../src/index.ts'
 
 const TIMES = 1000
 
-async function start(t: Test): Promise<PostgresServer> {
-  const folder = mkdtempSync(path.join(tmpdir(), 'db-metrics-'))
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
-  const server = await startPostgres({ directory: path.join(folder, 'data'), durable: false })
+async function start(t: Test): Promise<Service> {
+  const server = await startPostgres({ directory: temporaryFolder(t, 'db-metrics'), durable: false })
   t.teardown(() => server.stop())
   return server
 }
@@ -45,12 +40,6 @@ async function build(t: Test, options: DbMetricsOptions = {}): Promise<FastifyIn
 async function scrape(app: FastifyInstance): Promise<string> {
   const response = await app.inject('/metrics')
   return response.body
-}
-
-/** The value of a series in an exposition; `undefined` where it is not exposed. */
-function readValue(text: string, series: string): number | undefined {
-  const line = text.split('\n').find((line) => line.startsWith(`${series} `))
-  return line === undefined ? undefined : Number(line.slice(series.length + 1))
 }
 
 /** The series of a metric that are not at zero, as text. */
@@ -648,7 +637,7 @@ t.test('db_up is 0 while the server is killed and 1 after its restart; no counte
     return readValue(text, 'db_up{pool="default"}')
   }
   async function becomes(value: number): Promise<void> {
-    while ((await observe()) !== value) await sleep(20)
+    await until(`db_up to be ${value}`, async () => (await observe()) === value)
   }
 
   await becomes(1)
