@@ -98,8 +98,10 @@ const starters = {
   PostgreSQL: (t: Test) => startPostgres({ directory: temporaryFolder(t, 'queue-metrics') }),
 }
 
+// Side by side: they wait for most of the time.
+t.jobs = 2
 for (const [backend, start] of Object.entries(starters) as Array<[BackendName, typeof starters.PostgreSQL]>) {
-  t.test(`on ${backend}`, { timeout: 290_000 }, async (t) => {
+  t.test(`on ${backend}`, { timeout: 290_000, buffered: true }, async (t) => {
     const service = await start(t)
     t.teardown(() => service.stop())
     const broker = connect(backend, service.url)
