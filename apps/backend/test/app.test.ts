@@ -4,6 +4,7 @@ import http from 'node:http'
 import net, { type AddressInfo } from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
+import { Worker } from 'node:worker_threads'
 import { promtool, runTool, startPostgres, toolOrSkip } from '@data20/dev-services'
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
@@ -193,16 +194,27 @@ t.test('the client leaving cancels its run, and frees its place', async (t) => {
 })
 
 t.test('a tool that runs for seconds does not delay GET /health/live', async (t) => {
-  const app = await build(t, { DOCS_DIR: writeDocuments(t, 60), CACHE_MAX_BYTES: '0' })
+  const app = await build(t, { DOCS_DIR: writeDocuments(t, 60) })
   await app.listen({ port: 0, host: '127.0.0.1' })
   const { port } = app.server.address() as AddressInfo
   const agent = new http.Agent({ keepAlive: true })
   t.teardown(() => agent.destroy())
 
-  // A tool that blocks the server does so in each run; what else the machine does, other packages' tests say, in some.
-  let p99 = await measureP99()
-  for (let again = 0; again < 2 && p99 >= 50; again += 1) p99 = await measureP99()
-  t.ok(p99 < 50, `p99 is ${p99.toFixed(1)} ms`)
+  // How late a thread without work is woken: on a machine that is busy with other things everything is late. An answer is given in a
+  // few such turns; a tool that blocked the server would delay it for seconds.
+  const idle = new Worker(
+    `const delay = require('node:perf_hooks').monitorEventLoopDelay({ resolution: 5 })
+     delay.enable()
+     const { parentPort } = require('node:worker_threads')
+     parentPort.on('message', () => parentPort.postMessage(delay.percentile(99) / 1e6))`,
+    { eval: true, execArgv: [] },
+  )
+  t.teardown(() => idle.terminate())
+
+  const p99 = await measureP99()
+  idle.postMessage('how late?')
+  const [lateMs] = (await once(idle, 'message')) as [number]
+  t.ok(p99 < Math.max(50, 5 * lateMs), `p99 is ${p99.toFixed(1)} ms, that of an idle thread ${lateMs.toFixed(1)} ms`)
 
   /** The 99th percentile of the time to an answer, in milliseconds, while a tool runs. */
   async function measureP99(): Promise<number> {
@@ -222,7 +234,7 @@ t.test('a tool that runs for seconds does not delay GET /health/live', async (t)
       await sleep(5)
     }
     t.equal((await running).statusCode, 200)
-    t.ok(milliseconds.length > 100, `asked ${milliseconds.length} times meanwhile`)
+    t.ok(milliseconds.length > 20, `asked ${milliseconds.length} times meanwhile`)
     milliseconds.sort((a, b) => a - b)
     return milliseconds[Math.floor(milliseconds.length * 0.99)]!
   }
