@@ -567,7 +567,7 @@ t.test('10 callers of a pool of 2 show as waiting, with the time that they wait'
 })
 
 t.test('a caller who waits too long is an error that says nothing about the database', async (t) => {
-  const pool = createPool(t, { max: 1, connectionTimeoutMillis: 50 })
+  const pool = createPool(t, { max: 1, connectionTimeoutMillis: 1000 })
   const app = await build(t, { pools: { main: pool }, upCheckMs: 0 })
   const client = await pool.connect()
 
