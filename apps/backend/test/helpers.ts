@@ -1,18 +1,19 @@
 /** What the tests of the backend have in common: applications, processes, and what they say of themselves. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { readValue as readSeries, temporaryFolder, until } from '@data20/dev-services'
 import type { FastifyInstance } from 'fastify'
 import pg from 'pg'
 import type { Test } from 'tap'
+import './threads.ts'
 import { buildApp } from '../dist/app.js'
 import { readConfig } from '../dist/config.js'
 
-export { sleep }
+export { sleep, temporaryFolder, until }
 
 /** A corpus on which every tool answers within milliseconds. */
 export const SMALL = fileURLToPath(new URL('fixtures/small', import.meta.url))
@@ -35,19 +36,9 @@ export function run(app: FastifyInstance, body: unknown) {
 /** The value of one series, which has to be there. */
 export async function readValue(app: FastifyInstance, series: string): Promise<number> {
   const { body } = await app.inject('/metrics')
-  return seriesValue(body, series)
-}
-
-export function seriesValue(exposition: string, series: string): number {
-  const line = exposition.split('\n').find((line) => line.startsWith(`${series} `))
-  if (line === undefined) throw new Error(`expected a series ${series}`)
-  return Number(line.split(' ').at(-1))
-}
-
-export function temporaryFolder(t: Test, name: string): string {
-  const folder = mkdtempSync(path.join(os.tmpdir(), `data20-${name}-`))
-  t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }))
-  return folder
+  const value = readSeries(body, series)
+  if (value === undefined) throw new Error(`Expected a series ${series}`)
+  return value
 }
 
 /** Documents of random words: 30,000 words a megabyte. */
@@ -66,21 +57,6 @@ export function writeDocuments(t: Test, documents: number): string {
     writeFileSync(path.join(folder, `document-${document}.md`), text)
   }
   return folder
-}
-
-/** Resolves to the first value that is not `undefined` or `false`; throws with the name of what did not come. */
-export async function until<Value>(
-  what: string,
-  look: () => Value | Promise<Value>,
-  timeoutMs = 60_000,
-): Promise<Exclude<Value, undefined | false>> {
-  const deadline = Date.now() + timeoutMs
-  for (;;) {
-    const value = await look()
-    if (value !== undefined && value !== false) return value as Exclude<Value, undefined | false>
-    if (Date.now() > deadline) throw new Error(`waited ${timeoutMs} ms for ${what}`)
-    await sleep(25)
-  }
 }
 
 /** A database of one's own on a server that others use too. */

@@ -1,13 +1,10 @@
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { type PostgresServer, startPostgres } from '@data20/embedded-postgres'
+import { readValue, type Service, startPostgres, temporaryFolder, until } from '@data20/dev-services'
 import fastifyPostgres from '@fastify/postgres'
 import Fastify, { type FastifyInstance } from 'fastify'
 import pg from 'pg'
@@ -18,10 +15,8 @@ import { type DbMetricsOptions, dbMetrics } from '../src/index.ts'
 
 const TIMES = 1000
 
-async function start(t: Test): Promise<PostgresServer> {
-  const folder = mkdtempSync(path.join(tmpdir(), 'db-metrics-'))
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
-  const server = await startPostgres({ directory: path.join(folder, 'data'), durable: false })
+async function start(t: Test): Promise<Service> {
+  const server = await startPostgres({ directory: temporaryFolder(t, 'db-metrics'), durable: false })
   t.teardown(() => server.stop())
   return server
 }
@@ -47,12 +42,6 @@ async function scrape(app: FastifyInstance): Promise<string> {
   return response.body
 }
 
-/** The value of a series in an exposition; `undefined` where it is not exposed. */
-function readValue(text: string, series: string): number | undefined {
-  const line = text.split('\n').find((line) => line.startsWith(`${series} `))
-  return line === undefined ? undefined : Number(line.slice(series.length + 1))
-}
-
 /** The series of a metric that are not at zero, as text. */
 function nonZero(text: string, metric: string): string[] {
   return text.split('\n').filter((line) => line.startsWith(`${metric}{`) && !line.endsWith(' 0'))
@@ -68,8 +57,8 @@ function countsOf(text: string, pool = 'main'): Record<string, number> {
   return counts
 }
 
-async function repeat(run: (index: number) => Promise<unknown>): Promise<void> {
-  for (let index = 0; index < TIMES; index += 1) await run(index)
+async function repeat(run: (index: number) => Promise<unknown>, times = TIMES): Promise<void> {
+  for (let index = 0; index < times; index += 1) await run(index)
 }
 
 /** The same, several at a time. */
@@ -395,6 +384,9 @@ t.test('1,000 failing queries in each way are 1,000 queries and 1,000 errors of 
 })
 
 t.test('the pools of @fastify/postgres are measured, registered before or after', async (t) => {
+  // Ten ways in each order.
+  const times = 200
+  const repeatEach = (run: () => Promise<unknown>) => repeat(run, times)
   for (const order of ['before', 'after']) {
     await t.test(order, async (t) => {
       const app = Fastify()
@@ -412,14 +404,14 @@ t.test('the pools of @fastify/postgres are measured, registered before or after'
       })
       await app.ready()
 
-      await repeat(() => app.pg.query('SELECT $1::int', [1]))
-      await repeat(() => called(t, (callback) => app.pg.query('SELECT 1', callback)))
-      await repeat(async () => {
+      await repeatEach(() => app.pg.query('SELECT $1::int', [1]))
+      await repeatEach(() => called(t, (callback) => app.pg.query('SELECT 1', callback)))
+      await repeatEach(async () => {
         const client = await app.pg.connect()
         await client.query('DELETE FROM notes WHERE id < 0')
         client.release()
       })
-      await repeat(
+      await repeatEach(
         () =>
           new Promise<void>((resolve, reject) => {
             app.pg.connect((error, client, release) => {
@@ -432,43 +424,43 @@ t.test('the pools of @fastify/postgres are measured, registered before or after'
             })
           }),
       )
-      await repeat(() => app.pg.transact((client) => client.query('INSERT INTO notes (name) VALUES (NULL)')))
-      await repeat(() =>
+      await repeatEach(() => app.pg.transact((client) => client.query('INSERT INTO notes (name) VALUES (NULL)')))
+      await repeatEach(() =>
         called(t, (callback) =>
           app.pg.transact((client) => client.query('INSERT INTO notes (name) VALUES (NULL)'), callback),
         ),
       )
-      await repeat(() =>
+      await repeatEach(() =>
         rejectsWith(
           t,
           app.pg.transact((client) => client.query('SELECT 1/0')),
           '22012',
         ),
       )
-      await repeat(() => app.inject('/transact'))
-      await repeat(() => app.pg.reports!.query('COPY (SELECT 1) TO STDOUT'))
-      await repeat(() => app.pg.reports!.pool.query('SELECT 1'))
+      await repeatEach(() => app.inject('/transact'))
+      await repeatEach(() => app.pg.reports!.query('COPY (SELECT 1) TO STDOUT'))
+      await repeatEach(() => app.pg.reports!.pool.query('SELECT 1'))
 
       const text = await scrape(app)
       t.strictSame(countsOf(text, 'default'), {
-        SELECT: 4 * TIMES,
-        INSERT: 2 * TIMES,
-        UPDATE: TIMES,
-        DELETE: TIMES,
-        BEGIN: 4 * TIMES,
-        COMMIT: 3 * TIMES,
-        ROLLBACK: TIMES,
+        SELECT: 4 * times,
+        INSERT: 2 * times,
+        UPDATE: times,
+        DELETE: times,
+        BEGIN: 4 * times,
+        COMMIT: 3 * times,
+        ROLLBACK: times,
       })
-      t.strictSame(countsOf(text, 'reports'), { COPY: TIMES, SELECT: TIMES })
+      t.strictSame(countsOf(text, 'reports'), { COPY: times, SELECT: times })
       t.strictSame(nonZero(text, 'db_query_errors_total'), [
-        `db_query_errors_total{operation="SELECT",pool="default",sqlstate_class="22"} ${TIMES}`,
+        `db_query_errors_total{operation="SELECT",pool="default",sqlstate_class="22"} ${times}`,
       ])
       t.equal(
         readValue(text, 'db_connection_wait_seconds_count{pool="default"}'),
-        8 * TIMES,
+        8 * times,
         'app.pg.connect waits too',
       )
-      t.equal(readValue(text, 'db_connection_wait_seconds_count{pool="reports"}'), 2 * TIMES)
+      t.equal(readValue(text, 'db_connection_wait_seconds_count{pool="reports"}'), 2 * times)
     })
   }
 
@@ -575,7 +567,7 @@ t.test('10 callers of a pool of 2 show as waiting, with the time that they wait'
 })
 
 t.test('a caller who waits too long is an error that says nothing about the database', async (t) => {
-  const pool = createPool(t, { max: 1, connectionTimeoutMillis: 50 })
+  const pool = createPool(t, { max: 1, connectionTimeoutMillis: 1000 })
   const app = await build(t, { pools: { main: pool }, upCheckMs: 0 })
   const client = await pool.connect()
 
@@ -648,7 +640,7 @@ t.test('db_up is 0 while the server is killed and 1 after its restart; no counte
     return readValue(text, 'db_up{pool="default"}')
   }
   async function becomes(value: number): Promise<void> {
-    while ((await observe()) !== value) await sleep(20)
+    await until(`db_up to be ${value}`, async () => (await observe()) === value)
   }
 
   await becomes(1)

@@ -1,12 +1,13 @@
 /**
- * The real services and tools of all tests, benches and the CI. Nothing is installed on the machine: what is not there is fetched
- * into one cache folder.
+ * The real services and tools of all tests, benches and the CI, and what tests read and wait with. Nothing is installed on the
+ * machine: what is not there is fetched into one cache folder.
  * @module
  */
 export { freePort } from '@data20/embedded-postgres'
 export { type AlertmanagerServiceOptions, startAlertmanager } from './alertmanager.ts'
 export { cacheDirectory } from './cache.ts'
 export { ToolUnavailableError } from './errors.ts'
+export { type ExpositionSample, readSamples, readValue } from './exposition.ts'
 export { type PostgresServiceOptions, startPostgres } from './postgres.ts'
 export {
   type PrometheusService,
@@ -16,7 +17,7 @@ export {
   type Target,
 } from './prometheus.ts'
 export { type RedisServiceOptions, startRedis } from './redis.ts'
-export type { Service } from './service.ts'
+export { type Service, type TearDown, temporaryFolder } from './service.ts'
 export {
   alertmanager,
   amtool,
@@ -32,3 +33,4 @@ export {
   type ToolResult,
   toolOrSkip,
 } from './tools.ts'
+export { until } from './until.ts'

@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { toNumber } from './exposition.ts'
 import { type Service, startService, temporaryDirectory } from './service.ts'
 import { prometheus, type Tool, type ToolOptions } from './tools.ts'
 
@@ -106,9 +107,4 @@ export async function answersReady(port: number): Promise<boolean> {
   } catch {
     return false
   }
-}
-
-/** Prometheus writes the infinities as `+Inf` and `-Inf`. */
-function toNumber(text: string): number {
-  return Number(text.replace('Inf', 'Infinity'))
 }

@@ -126,10 +126,22 @@ export function foreignService(url: string, variable: string): Service {
   }
 }
 
+/** A test, as far as it cleans up. */
+export interface TearDown {
+  teardown(clean: () => unknown): unknown
+}
+
+/** A new folder, deleted after what the test tears down later on: a server that is started on it has ended by then. */
+export function temporaryFolder(t: TearDown, name: string): string {
+  const { directory, dispose } = temporaryDirectory(name)
+  t.teardown(dispose)
+  return directory
+}
+
 /** A new folder for data, and what deletes it. */
 export function temporaryDirectory(name: string): { directory: string; dispose(): void } {
   const directory = mkdtempSync(join(tmpdir(), `data20-${name}-`))
-  return { directory, dispose: () => rmSync(directory, { recursive: true, force: true }) }
+  return { directory, dispose: () => rmSync(directory, { recursive: true, force: true, maxRetries: 5 }) }
 }
 
 function isRunning(child: ChildProcess): boolean {

@@ -1,9 +1,7 @@
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { type AddressInfo, createConnection } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import t, { type Test } from 'tap'
 import {
@@ -13,6 +11,8 @@ import {
   debianTool,
   openmetricsParser,
   promtool,
+  readSamples,
+  readValue,
   runTool,
   type Service,
   startAlertmanager,
@@ -20,7 +20,9 @@ import {
   startPrometheus,
   startRedis,
   ToolUnavailableError,
+  temporaryFolder,
   toolOrSkip,
+  until,
 } from '../src/index.ts'
 
 const EXPOSITION = `# HELP http_requests_total Requests that were answered.
@@ -29,12 +31,6 @@ http_requests_total{status="200"} 3
 `
 
 const ALERTMANAGER_CONFIG = 'route: { receiver: nobody }\nreceivers: [{ name: nobody }]\n'
-
-function temporary(t: Test): string {
-  const folder = mkdtempSync(join(tmpdir(), 'dev-services-'))
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
-  return folder
-}
 
 /** Sets environment variables for the length of a test. */
 function setEnvironment(t: Test, variables: Record<string, string | undefined>): void {
@@ -118,7 +114,7 @@ t.test('a service that the environment names is used, and is not ours to kill', 
 })
 
 t.test('redis: an append-only file keeps the data over kill and restart', async (t) => {
-  const directory = temporary(t)
+  const directory = temporaryFolder(t, 'dev-services')
   const server = await toolOrSkip(t, () => startRedis({ directory, appendOnly: true }))
   if (!server) return
   t.teardown(() => server.stop())
@@ -153,7 +149,7 @@ t.test('promtool and amtool tell good from bad', async (t) => {
   const metrics = await toolOrSkip(t, promtool)
   const alerts = await toolOrSkip(t, amtool)
   if (!metrics || !alerts) return
-  const config = join(temporary(t), 'alertmanager.yml')
+  const config = join(temporaryFolder(t, 'dev-services'), 'alertmanager.yml')
 
   t.match(await runTool(metrics, ['check', 'metrics'], { input: EXPOSITION }), { code: 0 })
   t.match(await runTool(metrics, ['check', 'metrics'], { input: EXPOSITION.replaceAll('_total', '') }), {
@@ -196,8 +192,7 @@ scrape_configs:
   if (!server) return
   t.teardown(() => server.stop())
 
-  const deadline = Date.now() + 20_000
-  while ((await server.query('up')).length === 0 && Date.now() < deadline) await sleep(100)
+  await until('a scrape', async () => (await server.query('up')).length > 0, 20_000)
 
   const labels = { instance: `127.0.0.1:${port}`, job: 'little' }
   t.same(await server.query('up'), [{ labels: { __name__: 'up', ...labels }, value: 1 }])
@@ -230,7 +225,11 @@ t.test('a tool that cannot be had skips a test on a developer machine and fails 
   const test = { pass: (message: string) => skipped.push(message) }
   const nowhere = () => debianTool('redis-server')
   // A PATH without apt and Redis is a machine that is not Debian.
-  setEnvironment(t, { PATH: temporary(t), DATA20_CACHE: temporary(t), CI: undefined })
+  setEnvironment(t, {
+    PATH: temporaryFolder(t, 'dev-services'),
+    DATA20_CACHE: temporaryFolder(t, 'dev-services'),
+    CI: undefined,
+  })
 
   t.equal(await toolOrSkip(test, nowhere), undefined)
   t.match(skipped, [/^redis-server or valkey-server is not on PATH and apt-get is not here to fetch it: install it$/])
@@ -247,7 +246,7 @@ t.test('a tool that cannot be had skips a test on a developer machine and fails 
 })
 
 t.test('a suite that the archive does not have says what to do', async (t) => {
-  setEnvironment(t, { DATA20_CACHE: temporary(t) })
+  setEnvironment(t, { DATA20_CACHE: temporaryFolder(t, 'dev-services') })
   await t.rejects(
     promtool({ suite: 'no-such-suite' }),
     /^(promtool or prometheus could not be fetched from Debian no-such-suite: install it|.* is not on PATH)/,
@@ -261,4 +260,43 @@ t.test('the cache folder can be chosen', async (t) => {
   t.equal(cacheDirectory(), '/home/cache/data20')
   setEnvironment(t, { XDG_CACHE_HOME: undefined })
   t.match(cacheDirectory(), /node_modules\/\.cache\/data20$/)
+})
+
+t.test('an exposition is read line by line', async (t) => {
+  const exposition = `${EXPOSITION}size{le="+Inf",of="a b"} 2 # {trace_id="1"} 0.5 1.7\nbare -Inf\nmeasured NaN 1700000000\n`
+
+  t.strictSame(readSamples(exposition), [
+    { name: 'http_requests_total', labels: { status: '200' }, value: 3 },
+    { name: 'size', labels: { le: '+Inf', of: 'a b' }, value: 2 },
+    { name: 'bare', labels: {}, value: -Infinity },
+    { name: 'measured', labels: {}, value: Number.NaN },
+  ])
+  t.equal(readValue(exposition, 'http_requests_total{status="200"}'), 3)
+  t.equal(readValue(exposition, 'size{le="+Inf",of="a b"}'), 2)
+  t.equal(readValue(exposition, 'bare'), -Infinity)
+  t.equal(readValue(exposition, 'http_requests_total'), undefined, 'a series is a name with all of its labels')
+})
+
+t.test('until resolves to what comes, and says what does not', async (t) => {
+  let looks = 0
+  t.equal(await until('a third look', () => ++looks === 3 && 'here'), 'here')
+  t.equal(await until('a zero', async () => 0), 0)
+  await t.rejects(
+    until('the impossible', () => undefined, 50),
+    { message: 'Expected the impossible within 50 ms' },
+  )
+})
+
+t.test('a temporary folder is deleted with its test', async (t) => {
+  let folder = ''
+  let isThere = false
+  await t.test('which uses it', async (t) => {
+    folder = temporaryFolder(t, 'dev-services')
+    t.teardown(() => {
+      isThere = existsSync(folder)
+    })
+    writeFileSync(join(folder, 'file'), '')
+  })
+  t.ok(isThere, 'what is torn down later on, a server, still has it')
+  t.notOk(existsSync(folder))
 })

@@ -7,6 +7,7 @@ import http from 'node:http'
 import http2 from 'node:http2'
 import net from 'node:net'
 import { Readable } from 'node:stream'
+import { type ExpositionSample, readSamples } from '@data20/dev-services'
 import Fastify, { type FastifyInstance, type FastifyPluginAsync } from 'fastify'
 import httpMetrics, { type HttpMetricsOptions } from '../src/index.ts'
 
@@ -359,16 +360,10 @@ async function cancel(
 
 /** What `/metrics` says, by metric and labels. */
 export class Exposition {
-  readonly samples: Array<{ name: string; labels: Record<string, string>; value: number }> = []
+  readonly samples: ExpositionSample[]
 
   constructor(text: string) {
-    for (const [, name, labels = '', value] of text.matchAll(/^([a-z_]+)(?:\{(.*)\})? (\S+)$/gm)) {
-      this.samples.push({
-        name: name as string,
-        labels: Object.fromEntries(Array.from(labels.matchAll(/(\w+)="([^"]*)"/g), ([, label, text]) => [label, text])),
-        value: Number(value),
-      })
-    }
+    this.samples = readSamples(text)
   }
 
   /** The values other than 0 of a metric, under keys made of some of its labels. */

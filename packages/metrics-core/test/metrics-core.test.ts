@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { PerformanceObserver, performance } from 'node:perf_hooks'
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { freePort, openmetricsParser, runTool, toolOrSkip } from '@data20/dev-services'
+import { freePort, openmetricsParser, readValue, runTool, toolOrSkip } from '@data20/dev-services'
 import * as successor from '@prometheus-io/client'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import * as promClient from 'prom-client'
@@ -28,19 +28,6 @@ async function build(t: Test, options: MetricsCoreOptions = {}): Promise<Fastify
 async function scrape(app: FastifyInstance, headers: Record<string, string> = {}): Promise<string> {
   const { body } = await app.inject({ url: '/metrics', headers })
   return body
-}
-
-/** The value of a series in an exposition; `undefined` where it is not exposed. */
-function readValue(text: string, series: string): number | undefined {
-  const line = text.split('\n').find((line) => line.startsWith(`${series} `))
-  return line === undefined
-    ? undefined
-    : Number(
-        line
-          .slice(series.length + 1)
-          .split(' ')[0]!
-          .replace('Inf', 'Infinity'),
-      )
 }
 
 async function runFixture(

@@ -1,7 +1,14 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { startPostgres, startRedis } from '@data20/dev-services'
+import {
+  type ExpositionSample,
+  readSamples,
+  startPostgres,
+  startRedis,
+  temporaryFolder,
+  until as untilNamed,
+} from '@data20/dev-services'
 import { metricsCore } from '@data20/metrics-core'
 import { DelayedError, type Queue, UnrecoverableError, type Worker } from 'bullmq'
 import Fastify, { type FastifyInstance } from 'fastify'
@@ -88,11 +95,13 @@ queue_up{queue="mail"} 1
 
 const starters = {
   Redis: () => startRedis({ appendOnly: true }),
-  PostgreSQL: (t: Test) => startPostgres({ directory: t.testdir() }),
+  PostgreSQL: (t: Test) => startPostgres({ directory: temporaryFolder(t, 'queue-metrics') }),
 }
 
+// Side by side: they wait for most of the time.
+t.jobs = 2
 for (const [backend, start] of Object.entries(starters) as Array<[BackendName, typeof starters.PostgreSQL]>) {
-  t.test(`on ${backend}`, { timeout: 290_000 }, async (t) => {
+  t.test(`on ${backend}`, { timeout: 290_000, buffered: true }, async (t) => {
     const service = await start(t)
     t.teardown(() => service.stop())
     const broker = connect(backend, service.url)
@@ -575,24 +584,17 @@ async function end(child: ChildProcess): Promise<void> {
   await exited
 }
 
-/** Polls until it is true; throws after the time. */
+/** Resolves when it is true; its own words are its name. */
 async function until(isTrue: () => Promise<boolean>, timeoutMs = 15_000): Promise<void> {
-  const deadline = Date.now() + timeoutMs
-  while (!(await isTrue())) {
-    if (Date.now() > deadline) throw new Error(`Expected within ${timeoutMs} ms: ${isTrue}`)
-    await sleep(50)
-  }
+  await untilNamed(String(isTrue), isTrue, timeoutMs)
 }
 
 /** The samples of one `/metrics`. */
 class Exposition {
-  readonly #samples: Array<{ name: string; labels: Record<string, string>; value: number }> = []
+  readonly #samples: ExpositionSample[]
 
   constructor(text: string) {
-    for (const [, name, labels = '', value] of text.matchAll(/^(\w+)(?:\{(.*)\})? (\S+)$/gm)) {
-      const pairs = [...labels.matchAll(/(\w+)="([^"]*)"/g)].map(([, label, of]) => [label, of])
-      this.#samples.push({ name: name!, labels: Object.fromEntries(pairs), value: Number(value) })
-    }
+    this.#samples = readSamples(text)
   }
 
   has(name: string, labels: Record<string, string> = {}): boolean {

@@ -7,6 +7,7 @@ import { availableParallelism, tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { readValue, until } from '@data20/dev-services'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import { type Cgroup, readCgroup } from '../src/cgroup.ts'
@@ -33,24 +34,9 @@ async function scrape(app: FastifyInstance): Promise<string> {
   return response.body
 }
 
-/** The value of a series in an exposition; `undefined` where it is not exposed. */
-function readValue(text: string, series: string): number | undefined {
-  const line = text.split('\n').find((line) => line.startsWith(`${series} `))
-  return line === undefined ? undefined : Number(line.slice(series.length + 1))
-}
-
 /** The lines of our series, without those of metrics-core. */
 function samplesOf(text: string): string[] {
   return text.split('\n').filter((line) => /^(system|container)_/.test(line))
-}
-
-async function waitFor(condition: () => Promise<boolean>, timeoutMs = 5000): Promise<boolean> {
-  const end = performance.now() + timeoutMs
-  while (performance.now() < end) {
-    if (await condition()) return true
-    await sleep(20)
-  }
-  return false
 }
 
 function readMeminfo(key: string): number {
@@ -161,7 +147,7 @@ t.test('names, types and help texts are public API', async (t) => {
 
 t.test('series and their labels are public API', { skip }, async (t) => {
   const app = await build(t, { networkDevices: (device) => device === 'lo' })
-  await waitFor(async () => readValue(await scrape(app), 'system_cpu_percent') !== undefined)
+  await until('a second sample', async () => readValue(await scrape(app), 'system_cpu_percent'))
 
   const series = samplesOf(await scrape(app)).map((line) => line.slice(0, line.lastIndexOf(' ')))
 
@@ -196,7 +182,7 @@ t.test('all but the processors is known at the first scrape, and nothing is NaN'
     t.ok(Number(readValue(text, `system_${name}`)) > 0, name)
   }
   t.notMatch(samplesOf(text).join('\n'), /NaN|Inf/)
-  t.ok(await waitFor(async () => readValue(await scrape(app), 'system_cpu_percent') !== undefined))
+  t.type(await until('a second sample', async () => readValue(await scrape(app), 'system_cpu_percent')), 'number')
 })
 
 t.test('memory and swap are what /proc/meminfo says', { skip }, async (t) => {
@@ -291,7 +277,7 @@ t.test('a device filter that throws leaves devices out and is counted', { skip }
 
 t.test('the processors are as busy as /proc/stat says over the same time', { skip }, async (t) => {
   const app = await build(t)
-  await waitFor(async () => readValue(await scrape(app), 'system_cpu_percent') !== undefined)
+  await until('a second sample', async () => readValue(await scrape(app), 'system_cpu_percent'))
   const burner = spawn(process.execPath, ['-e', 'for (;;);'], { env, stdio: 'ignore' })
   t.teardown(() => burner.kill('SIGKILL'))
   await once(burner, 'spawn')
@@ -328,7 +314,7 @@ t.test('idle, iowait and guest times are not counted as work', async (t) => {
 
 t.test('a scrape never samples', { skip }, async (t) => {
   const app = await build(t, { networkDevices: () => true })
-  await waitFor(async () => readValue(await scrape(app), 'system_cpu_percent') !== undefined)
+  await until('a second sample', async () => readValue(await scrape(app), 'system_cpu_percent'))
 
   const first = samplesOf(await scrape(app))
   await sendLoopback(100_000)
@@ -352,7 +338,7 @@ t.test('samples follow each other at the interval, and stop with the application
     },
   })
   const samplesAtReady = samples
-  t.ok(await waitFor(async () => samples >= 5))
+  await until('five samples', () => samples >= 5)
 
   await app.close()
   const samplesAtClose = samples
@@ -401,7 +387,7 @@ t.test('a reading that hangs is not started again, goes stale, and holds up no o
   t.teardown(() => sampler.stop())
 
   t.doesNotThrow(() => sampler.check())
-  t.ok(await waitFor(async () => starts.other >= 5))
+  await until('five samples of the other', () => starts.other >= 5)
 
   t.equal(starts.hanging, 1)
   t.throws(() => sampler.check(), /Expected a sample of hanging every 100 ms, got the last \d+ ms ago/)
