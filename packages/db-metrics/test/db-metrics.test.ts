@@ -57,8 +57,8 @@ function countsOf(text: string, pool = 'main'): Record<string, number> {
   return counts
 }
 
-async function repeat(run: (index: number) => Promise<unknown>, times = TIMES): Promise<void> {
-  for (let index = 0; index < times; index += 1) await run(index)
+async function repeat(run: (index: number) => Promise<unknown>): Promise<void> {
+  for (let index = 0; index < TIMES; index += 1) await run(index)
 }
 
 /** The same, several at a time. */
@@ -384,9 +384,6 @@ t.test('1,000 failing queries in each way are 1,000 queries and 1,000 errors of 
 })
 
 t.test('the pools of @fastify/postgres are measured, registered before or after', async (t) => {
-  // Ten ways in each order.
-  const times = 200
-  const repeatEach = (run: () => Promise<unknown>) => repeat(run, times)
   for (const order of ['before', 'after']) {
     await t.test(order, async (t) => {
       const app = Fastify()
@@ -404,14 +401,14 @@ t.test('the pools of @fastify/postgres are measured, registered before or after'
       })
       await app.ready()
 
-      await repeatEach(() => app.pg.query('SELECT $1::int', [1]))
-      await repeatEach(() => called(t, (callback) => app.pg.query('SELECT 1', callback)))
-      await repeatEach(async () => {
+      await repeat(() => app.pg.query('SELECT $1::int', [1]))
+      await repeat(() => called(t, (callback) => app.pg.query('SELECT 1', callback)))
+      await repeat(async () => {
         const client = await app.pg.connect()
         await client.query('DELETE FROM notes WHERE id < 0')
         client.release()
       })
-      await repeatEach(
+      await repeat(
         () =>
           new Promise<void>((resolve, reject) => {
             app.pg.connect((error, client, release) => {
@@ -424,43 +421,43 @@ t.test('the pools of @fastify/postgres are measured, registered before or after'
             })
           }),
       )
-      await repeatEach(() => app.pg.transact((client) => client.query('INSERT INTO notes (name) VALUES (NULL)')))
-      await repeatEach(() =>
+      await repeat(() => app.pg.transact((client) => client.query('INSERT INTO notes (name) VALUES (NULL)')))
+      await repeat(() =>
         called(t, (callback) =>
           app.pg.transact((client) => client.query('INSERT INTO notes (name) VALUES (NULL)'), callback),
         ),
       )
-      await repeatEach(() =>
+      await repeat(() =>
         rejectsWith(
           t,
           app.pg.transact((client) => client.query('SELECT 1/0')),
           '22012',
         ),
       )
-      await repeatEach(() => app.inject('/transact'))
-      await repeatEach(() => app.pg.reports!.query('COPY (SELECT 1) TO STDOUT'))
-      await repeatEach(() => app.pg.reports!.pool.query('SELECT 1'))
+      await repeat(() => app.inject('/transact'))
+      await repeat(() => app.pg.reports!.query('COPY (SELECT 1) TO STDOUT'))
+      await repeat(() => app.pg.reports!.pool.query('SELECT 1'))
 
       const text = await scrape(app)
       t.strictSame(countsOf(text, 'default'), {
-        SELECT: 4 * times,
-        INSERT: 2 * times,
-        UPDATE: times,
-        DELETE: times,
-        BEGIN: 4 * times,
-        COMMIT: 3 * times,
-        ROLLBACK: times,
+        SELECT: 4 * TIMES,
+        INSERT: 2 * TIMES,
+        UPDATE: TIMES,
+        DELETE: TIMES,
+        BEGIN: 4 * TIMES,
+        COMMIT: 3 * TIMES,
+        ROLLBACK: TIMES,
       })
-      t.strictSame(countsOf(text, 'reports'), { COPY: times, SELECT: times })
+      t.strictSame(countsOf(text, 'reports'), { COPY: TIMES, SELECT: TIMES })
       t.strictSame(nonZero(text, 'db_query_errors_total'), [
-        `db_query_errors_total{operation="SELECT",pool="default",sqlstate_class="22"} ${times}`,
+        `db_query_errors_total{operation="SELECT",pool="default",sqlstate_class="22"} ${TIMES}`,
       ])
       t.equal(
         readValue(text, 'db_connection_wait_seconds_count{pool="default"}'),
-        8 * times,
+        8 * TIMES,
         'app.pg.connect waits too',
       )
-      t.equal(readValue(text, 'db_connection_wait_seconds_count{pool="reports"}'), 2 * times)
+      t.equal(readValue(text, 'db_connection_wait_seconds_count{pool="reports"}'), 2 * TIMES)
     })
   }
 
