@@ -42,21 +42,18 @@ const FIND_TIMEOUT_MS = 4000
 /** Time between two attempts to reach the broker, at most. */
 const RECONNECT_MS = 1000
 
+/** On PostgreSQL, attempts to connect at the start. */
+const CONNECT_ATTEMPTS = 5
+
 /**
  * Connects to the queue; on PostgreSQL with its schema up to date. A Redis that is down is connected to when it comes back.
- * BullMQ keeps the first failure of a connection to PostgreSQL for good, so the database has to be up.
+ * BullMQ keeps the first failure of a connection to PostgreSQL for good, so the database has to be up; rejects where it is not.
  */
 export async function openRunQueue(config: Config, databaseUrl: string): Promise<RunQueue> {
   const { QUEUE_NAME: name, REDIS_URL: redisUrl } = config
   const isRedis = redisUrl !== ''
 
-  const queue = isRedis
-    ? // Who adds a run is told that Redis is down and does not wait until it is back.
-      new Queue(name, { connection: { ...redisOptions(redisUrl), enableOfflineQueue: false } } as QueueOptions)
-    : new Queue(name, { connection: postgresOptions(2) } as QueueOptions, createPostgresBackend as never)
-  // Without a listener an error would end the process.
-  queue.on('error', () => {})
-  if (!isRedis) await queue.waitUntilReady()
+  const queue = isRedis ? createRedisQueue() : await connectPostgresQueue()
 
   const jobOptions: JobsOptions = {
     backoff: { type: 'exponential', delay: config.QUEUE_BACKOFF_MS },
@@ -72,6 +69,27 @@ export async function openRunQueue(config: Config, databaseUrl: string): Promise
     findMissing,
     createWorker,
     close,
+  }
+
+  function createRedisQueue(): Queue {
+    // Who adds a run is told that Redis is down and does not wait until it is back.
+    const connection = { ...redisOptions(redisUrl), enableOfflineQueue: false }
+    return withErrorListener(new Queue(name, { connection } as QueueOptions))
+  }
+
+  /** On a machine that has much to do, a connection can take longer than is waited for. */
+  async function connectPostgresQueue(attemptsLeft = CONNECT_ATTEMPTS): Promise<Queue> {
+    const queue = withErrorListener(
+      new Queue(name, { connection: postgresOptions(2) } as QueueOptions, createPostgresBackend as never),
+    )
+    try {
+      await queue.waitUntilReady()
+      return queue
+    } catch (error) {
+      await queue.close().catch(() => {})
+      if (attemptsLeft === 1) throw error
+      return await connectPostgresQueue(attemptsLeft - 1)
+    }
   }
 
   async function check(): Promise<void> {
@@ -120,6 +138,11 @@ export async function openRunQueue(config: Config, databaseUrl: string): Promise
   function postgresOptions(max: number) {
     return { connectionString: databaseUrl, migrate: true, max, ...DATABASE_TIMEOUTS }
   }
+}
+
+/** Without a listener an error would end the process. */
+function withErrorListener(queue: Queue): Queue {
+  return queue.on('error', () => {})
 }
 
 function redisOptions(url: string) {

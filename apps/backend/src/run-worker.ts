@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { DelayedError, type Job, UnrecoverableError, WaitingError } from 'bullmq'
+import { setTimeout as delay } from 'node:timers/promises'
+import { DelayedError, type Job, UnrecoverableError, WaitingError, type Worker } from 'bullmq'
 import type { FastifyInstance } from 'fastify'
 import { describeFailure, type FailedRun } from './run-failure.ts'
 import type { RunQueue } from './run-queue.ts'
@@ -28,6 +29,8 @@ export interface RunWorkerOptions {
 const MAX_LOST_ATTEMPTS = 10
 /** Time until a run is tried again whose database did not answer. */
 const POSTPONE_MS = 1000
+/** Time until a worker is made anew that could not reach the queue. */
+const RETRY_MS = 1000
 /** Time for runs to get back into the queue when the application closes. */
 const RETURN_MS = 1000
 
@@ -37,13 +40,12 @@ export function startRunWorker(app: FastifyInstance, options: RunWorkerOptions):
   // Threads of its own, so that inline runs never wait behind queued ones; none without a run.
   const pool = createToolPool({ docsDir, minThreads: 0, maxThreads: concurrency })
   const closing = new AbortController()
-  const worker = queue.createWorker(attempt)
+  const logError = logOnce(app)
+  let worker: Worker | undefined
   let closed: Promise<void> | undefined
   let running = 0
 
-  worker.on('error', logOnce(app))
-  app.queueMetrics.watch(worker)
-  worker.run().catch((error) => app.log.error({ err: error }, 'the worker ended'))
+  work().catch((error) => app.log.error({ err: error }, 'the worker ended'))
 
   // Begins while the last requests are answered, and ends before the queue is closed.
   app.addHook('preClose', async () => {
@@ -53,6 +55,27 @@ export function startRunWorker(app: FastifyInstance, options: RunWorkerOptions):
     await (closed ?? close())
     await pool.close()
   })
+
+  /**
+   * Makes a worker and has it run. BullMQ keeps the first failure of a connection to PostgreSQL for good, and a worker with it asks for
+   * jobs again and again without a pause, so one that gets no connection is given up for another.
+   */
+  async function work(): Promise<void> {
+    while (!closing.signal.aborted) {
+      worker = queue.createWorker(attempt)
+      worker.on('error', logError)
+      try {
+        await worker.waitUntilReady()
+      } catch (error) {
+        logError(error as Error)
+        await worker.close().catch(() => {})
+        await delay(RETRY_MS, undefined, { signal: closing.signal }).catch(() => {})
+        continue
+      }
+      app.queueMetrics.watch(worker)
+      return await worker.run()
+    }
+  }
 
   /** One attempt of one run. What it throws is for BullMQ: how the run goes on is in the database by then. */
   async function attempt(job: Job, token?: string): Promise<void> {
@@ -122,7 +145,7 @@ export function startRunWorker(app: FastifyInstance, options: RunWorkerOptions):
     after(graceMs, () => closing.abort(new DOMException('The process is closing', 'AbortError')))
     // A broker that is down is not waited for: the runs are found by their locks, which end.
     const late = new Promise<void>((resolve) => after(graceMs + RETURN_MS, resolve))
-    await Promise.race([worker.close(), late])
+    await Promise.race([worker?.close(), late])
     for (const timer of timers) clearTimeout(timer)
     closing.abort(new DOMException('The process is closing', 'AbortError'))
   }

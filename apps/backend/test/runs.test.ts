@@ -1,8 +1,14 @@
+import { once } from 'node:events'
 import { rmSync } from 'node:fs'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { startPostgres, startRedis } from '@data20/dev-services'
+import { createPostgresBackend, Worker } from 'bullmq'
 import type { FastifyInstance } from 'fastify'
 import { Redis } from 'ioredis'
 import t from 'tap'
+import { buildBase } from '../dist/base.js'
+import { readConfig } from '../dist/config.js'
+import { startRunWorker } from '../dist/run-worker.js'
 import { tools } from '../dist/tools/index.js'
 import {
   build,
@@ -11,6 +17,7 @@ import {
   query,
   readValue,
   run,
+  SMALL,
   temporaryFolder,
   until,
   writeDocuments,
@@ -374,6 +381,43 @@ t.test('the caches', async (t) => {
     t.ok((await readValue(little, 'cache_size_bytes{cache_type="tool_results"}')) <= 2000)
     t.ok((await readValue(little, 'cache_evictions_total{cache_type="tool_results",reason="evict"}')) > 0)
   })
+})
+
+t.test('a worker that gets no connection in time is given up for another', async (t) => {
+  const sockets: Socket[] = []
+  const silent = createServer((socket) => sockets.push(socket)).listen(0, '127.0.0.1')
+  await once(silent, 'listening')
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy()
+    silent.close()
+  })
+  const { port } = silent.address() as AddressInfo
+  const env = { DATABASE_URL: await createDatabase(postgres.url) }
+  const config = readConfig({ LOG_LEVEL: 'silent', DOCS_DIR: SMALL, ...env })
+  let workers = 0
+  const app = await buildBase(config, { isDatabaseBorrowed: true, hasWorker: false }, async ({ app, store, queue }) => {
+    startRunWorker(app, {
+      store,
+      queue: {
+        ...queue,
+        createWorker: (processor) => (++workers === 1 ? lost(processor) : queue.createWorker(processor)),
+      },
+      docsDir: SMALL,
+      concurrency: 1,
+      timeoutMs: 10_000,
+      maxResultBytes: 1_000_000,
+      closeGraceMs: 1000,
+    })
+  })
+  t.teardown(() => app.close())
+  const producer = await build(t, { ...env, WORKERS: '0' })
+  const { status, attempts } = await untilEnded(producer, await enqueue(producer, { tool: 'document_stats' }))
+  t.match({ status, attempts, workers }, { status: 'completed', attempts: 1, workers: 2 })
+
+  function lost(processor: ConstructorParameters<typeof Worker>[1]): Worker {
+    const connection = { host: '127.0.0.1', port, connectionTimeoutMillis: 300 } as object
+    return new Worker(config.QUEUE_NAME, processor, { autorun: false, connection }, createPostgresBackend as never)
+  }
 })
 
 t.test('a database that is down is told within seconds, and is used again when it is back', async (t) => {
