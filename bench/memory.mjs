@@ -35,8 +35,8 @@ export async function run({ quick }) {
 }
 
 export async function start(name, { series, kind }) {
-  // Once beforehand with a few series, so that compiled code is not taken for series.
-  await useOnce(await createClient(name), 504, kind)
+  // Once beforehand, so that compiled code is not taken for series.
+  await useOnce(await createClient(name), series, kind)
   const client = await createClient(name)
   return async function slice() {
     const before = await memory()

@@ -46,25 +46,37 @@ async function createOurs() {
 }
 
 /**
- * The metrics of an HTTP service of so many series, and a function that changes a share of them.
+ * The metrics of an HTTP service of so many series, each observed once.
  * `kind`: `counters`, `histograms` or, as a service has them, the `mix`: 7 counters and a histogram of 14 samples per route.
+ * Returns a function that binds them, and returns a function that observes a share of them again.
  */
 export function fill(client, series, kind = 'mix') {
   const perRoute = { counters: STATUSES.length, histograms: BUCKETS.length + 3, mix: SERIES_PER_ROUTE }[kind]
   const routes = Array.from({ length: series / perRoute }, (_, index) => `/api/v1/resource-${index}/:id`)
   const requests = kind === 'histograms' ? undefined : client.counter(requestsOptions)
   const duration = kind === 'counters' ? undefined : client.histogram(durationOptions)
-  let turn = 0
+  for (const [index, endpoint] of routes.entries()) {
+    const labels = { endpoint, method: 'GET' }
+    if (requests) for (const status of STATUSES) requests.inc({ ...labels, status })
+    duration?.observe(labels, (index % 1000) / 997)
+  }
+  return bind
 
-  change(1)
-  return change
-
-  function change(share) {
-    turn += 1
-    for (let index = 0; index < routes.length * share; index += 1) {
-      const labels = { endpoint: routes[index], method: 'GET' }
-      if (requests) for (const status of STATUSES) requests.inc({ ...labels, status })
-      duration?.observe(labels, ((index + turn) % 1000) / 997)
+  function bind() {
+    const bound = routes.map((endpoint) => {
+      const labels = { endpoint, method: 'GET' }
+      return {
+        counters: requests ? STATUSES.map((status) => requests.labels({ ...labels, status })) : [],
+        histogram: duration?.labels(labels),
+      }
+    })
+    let turn = 0
+    return function change(share) {
+      turn += 1
+      for (const [index, { counters, histogram }] of bound.slice(0, bound.length * share).entries()) {
+        for (const counter of counters) counter.inc()
+        histogram?.observe(((index + turn) % 1000) / 997)
+      }
     }
   }
 }

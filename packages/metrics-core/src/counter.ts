@@ -15,7 +15,7 @@ export interface CounterOptions<Label extends string> extends InstrumentOptions<
 /** One bound series of a counter. */
 export class CounterSeries extends Series {
   value = 0
-  exemplar: Exemplar | undefined = undefined
+  declare exemplar?: Exemplar | undefined
 
   /** Adds `value`, a finite number ≥ 0; anything else throws and changes nothing. */
   inc(value = 1, exemplarLabels?: ExemplarLabels): void {

@@ -18,51 +18,87 @@ export interface HistogramOptions<Label extends string> extends InstrumentOption
 /** prom-client's and client_golang's default: five milliseconds to ten seconds. */
 export const DEFAULT_BUCKETS: readonly number[] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
-/** The buckets of a series: what all series with the same buckets share. */
-export interface Bounds {
+/** Series whose numbers lie in one array, at most. */
+const LARGEST_CHUNK = 64
+
+/** The buckets of a series, which all series with the same buckets share, and the place of their numbers. */
+class Bounds {
   /** Upper bounds, ascending, without +Inf. */
   readonly values: readonly number[]
   /** What ends the labels of a bucket: `le="0.005"} `, …, `le="+Inf"} `. */
   readonly ends: readonly Bytes[]
-  /** Counts of a new series. */
-  readonly zeros: number[]
-}
+  /** Numbers of one series: a count for each bucket, that of +Inf last, and the sum. */
+  readonly size: number
+  #chunk = new Float64Array(0)
+  #used = 0
 
-/** Throws unless the buckets are ascending finite numbers. */
-function createBounds(buckets: readonly number[]): Bounds {
-  if (!buckets.every((bound, index) => Number.isFinite(bound) && (index === 0 || bound > buckets[index - 1]!))) {
-    throw new InvalidOptionError('buckets', 'ascending finite numbers', buckets.join())
+  /** Throws unless the buckets are ascending finite numbers. */
+  constructor(buckets: readonly number[]) {
+    if (!buckets.every((bound, index) => Number.isFinite(bound) && (index === 0 || bound > buckets[index - 1]!))) {
+      throw new InvalidOptionError('buckets', 'ascending finite numbers', buckets.join())
+    }
+    this.values = [...buckets]
+    this.ends = [...buckets, Infinity].map((bound) => toBytes(`le="${formatBound(bound)}"} `))
+    this.size = buckets.length + 2
   }
-  // Made with a fraction and filled after, so that V8 keeps the elements, and those of every copy, as raw doubles.
-  const zeros = [0.5]
-  for (const bound of buckets) zeros.push(bound + 0.5)
-  const ends = [...buckets, Infinity].map((bound) => toBytes(`le="${formatBound(bound)}"} `))
-  return { values: [...buckets], ends, zeros: zeros.fill(0) }
+
+  /** Room for one series more, at zero: an array of its own would weigh more than its numbers. */
+  allocate(): { numbers: Float64Array; start: number } {
+    if (this.#used === this.#chunk.length) {
+      const seriesBefore = this.#chunk.length / this.size
+      this.#chunk = new Float64Array(Math.min(Math.max(1, seriesBefore * 2), LARGEST_CHUNK) * this.size)
+      this.#used = 0
+    }
+    const start = this.#used
+    this.#used += this.size
+    return { numbers: this.#chunk, start }
+  }
 }
 
 /** One bound series of a histogram. */
 export class HistogramSeries extends Series {
-  sum = 0
-  /** Observations by bucket, each counted once, the last one for +Inf. A plain array of doubles: a Float64Array weighs 200 bytes more. */
-  readonly counts: number[]
-  exemplars: Array<Exemplar | undefined> | undefined = undefined
+  /** By bucket, once there is one. */
+  declare exemplars?: Array<Exemplar | undefined> | undefined
   readonly bounds: Bounds
+  /** Observations by bucket, each counted once, and their sum, among those of other series. */
+  readonly #numbers: Float64Array
+  readonly #first: number
 
   constructor(labels: Bytes, bounds: Bounds) {
     super(labels)
     this.bounds = bounds
-    this.counts = bounds.zeros.slice()
+    const { numbers, start } = bounds.allocate()
+    this.#numbers = numbers
+    this.#first = start
+  }
+
+  /** Observations between the bound before and that of a bucket; the last bucket is that of +Inf. */
+  countOf(bucket: number): number {
+    return this.#numbers[this.#first + bucket]!
   }
 
   /** Observations in all. */
   get count(): number {
-    return this.counts.reduce((sum, count) => sum + count, 0)
+    let count = 0
+    for (let bucket = 0; bucket < this.bounds.ends.length; bucket += 1) count += this.countOf(bucket)
+    return count
+  }
+
+  /** Of all observed values. */
+  get sum(): number {
+    return this.#numbers[this.#first + this.bounds.size - 1]!
+  }
+
+  /** Sets the series back to zero. */
+  clear(): void {
+    this.#numbers.fill(0, this.#first, this.#first + this.bounds.size)
+    this.exemplars = undefined
   }
 
   /** Counts one observation, a finite number; anything else throws and changes nothing. */
   observe(value: number, exemplarLabels?: ExemplarLabels): void {
     if (!Number.isFinite(value)) throw new InvalidValueError(value)
-    const bounds = this.bounds.values
+    const { values: bounds, size } = this.bounds
     // The usual dozen of bounds is searched faster from the left than by halves.
     let bucket = 0
     while (bucket < bounds.length && value > bounds[bucket]!) bucket += 1
@@ -71,8 +107,9 @@ export class HistogramSeries extends Series {
       this.exemplars ??= []
       this.exemplars[bucket] = exemplar
     }
-    this.counts[bucket]! += 1
-    this.sum += value
+    const first = this.#first
+    this.#numbers[first + bucket]! += 1
+    this.#numbers[first + size - 1]! += value
   }
 
   /** Starts a clock; the returned function observes the seconds since and returns them. */
@@ -112,7 +149,7 @@ export class Histogram<Label extends string = never> extends Instrument<Label, H
   constructor(options: HistogramOptions<Label>, context: InstrumentContext) {
     super(options, context, 'le')
     const { buckets = DEFAULT_BUCKETS } = options
-    this.#bounds = createBounds(buckets)
+    this.#bounds = new Bounds(buckets)
     this.buckets = this.#bounds.values
     this.#bucketName = toBytes(`${this.name}_bucket`)
     this.#sumName = toBytes(`${this.name}_sum`)
@@ -151,7 +188,7 @@ export class Histogram<Label extends string = never> extends Instrument<Label, H
   override reserve(labels: Labels<Label>, buckets?: readonly number[]): HistogramSeries {
     if (buckets === undefined) return super.reserve(labels)
     const own = this.#bounds
-    this.#bounds = createBounds(buckets)
+    this.#bounds = new Bounds(buckets)
     try {
       return super.reserve(labels)
     } finally {
@@ -181,49 +218,43 @@ export class Histogram<Label extends string = never> extends Instrument<Label, H
   }
 
   protected zero(series: HistogramSeries): void {
-    series.counts.fill(0)
-    series.sum = 0
-    series.exemplars = undefined
+    series.clear()
   }
 
   write(writer: ByteWriter, series: HistogramSeries, exemplars: boolean): number {
-    const { bounds, counts, sum } = series
+    const { ends } = series.bounds
     const start = writer.length
     writer.openLabels(this.#bucketName, series)
     const end = writer.length
     let count = 0
-    for (let bucket = 0; bucket < counts.length; bucket += 1) {
-      count += counts[bucket]!
+    for (let bucket = 0; bucket < ends.length; bucket += 1) {
+      count += series.countOf(bucket)
       if (bucket > 0) writer.again(start, end)
-      writer.copy(bounds.ends[bucket]!)
+      writer.copy(ends[bucket]!)
       const exemplar = exemplars ? series.exemplars?.[bucket] : undefined
       writer.value(count, exemplar && formatExemplar(exemplar))
     }
     writer.name(this.#sumName, series)
-    writer.value(sum)
+    writer.value(series.sum)
     writer.name(this.#countName, series)
     writer.value(count)
     // A bucket for each count, the sum and the count.
-    return counts.length + 2
+    return ends.length + 2
   }
 
-  protected samples({ labelText, bounds, counts, sum, exemplars }: HistogramSeries): Sample[] {
-    const labels = parseLabels(labelText)
+  protected samples(series: HistogramSeries): Sample[] {
+    const labels = parseLabels(series.labelText)
     const samples: Sample[] = []
     let count = 0
-    for (const [bucket, bucketCount] of counts.entries()) {
-      count += bucketCount
-      const sample: Sample = {
-        labels: { ...labels, le: bounds.values[bucket] ?? '+Inf' },
-        value: count,
-        metricName: `${this.exposedName}_bucket`,
-      }
-      const exemplar = exemplars?.[bucket]
+    for (const [bucket, le] of [...series.bounds.values, '+Inf'].entries()) {
+      count += series.countOf(bucket)
+      const sample: Sample = { labels: { ...labels, le }, value: count, metricName: `${this.exposedName}_bucket` }
+      const exemplar = series.exemplars?.[bucket]
       if (exemplar)
         sample.exemplar = { labelSet: exemplar.labels, value: exemplar.value, timestamp: exemplar.timestamp }
       samples.push(sample)
     }
-    samples.push({ labels, value: sum, metricName: `${this.exposedName}_sum` })
+    samples.push({ labels, value: series.sum, metricName: `${this.exposedName}_sum` })
     samples.push({ labels, value: count, metricName: `${this.exposedName}_count` })
     return samples
   }

@@ -22,8 +22,8 @@ export abstract class Series implements Bytes {
   readonly length: number
   /** Whether the series was known beforehand and does not count against the cap. */
   isReserved = false
-  /** The next series whose labels have the same hash. */
-  next: this | undefined = undefined
+  /** The next series whose labels have the same hash; few have one, so few have the property. */
+  declare next?: this | undefined
 
   constructor({ view, start, length }: Bytes) {
     this.view = view
@@ -67,10 +67,13 @@ export class SeriesTable<S extends Series> {
     const series = make(this.#store(encodedLength()))
     this.size += 1
     const head = this.#byHash.get(hash)
-    // Second in its chain, so that the head keeps its place in the order.
-    series.next = head?.next
-    if (head === undefined) this.#byHash.set(hash, series)
-    else head.next = series
+    if (head === undefined) {
+      this.#byHash.set(hash, series)
+    } else {
+      // Second in its chain, so that the head keeps its place in the order.
+      series.next = head.next
+      head.next = series
+    }
     return series
   }
 
