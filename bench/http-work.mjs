@@ -3,7 +3,7 @@ import { pbkdf2Sync } from 'node:crypto'
 import { createApp, PATHS } from './lib/apps.mjs'
 import { createConnection, exchange } from './lib/exchange.mjs'
 import { sideBySide } from './lib/processes.mjs'
-import { quantile, typicals } from './lib/statistics.mjs'
+import { addedTypicals, quantile, typicals } from './lib/statistics.mjs'
 
 export const title = 'HTTP: beside a handler of 1 ms'
 export const method =
@@ -18,16 +18,17 @@ const WORK = {
 }
 
 export async function run({ quick }) {
-  const counts = quick ? { processes: 1, slices: 3 } : { processes: 5, slices: 6, warmups: 1 }
+  const counts = quick ? { processes: 1, slices: 3 } : { processes: 11, slices: 4, warmups: 1 }
   const rows = []
   const goals = []
   for (const work of Object.keys(WORK)) {
-    const cost = typicals(await sideBySide(import.meta.url, VARIANTS, { ...counts, options: { work } }))
-    const added = (variant) => cost[variant] - cost.bare
-    const percent = (variant) => (added(variant) / (1000 + cost.bare)) * 100
+    const values = await sideBySide(import.meta.url, VARIANTS, { ...counts, options: { work } })
+    const cost = typicals(values)
+    const added = addedTypicals(values)
+    const percent = (variant) => (added[variant] / (1000 + cost.bare)) * 100
     for (const variant of VARIANTS) {
       const isBare = variant === 'bare'
-      rows.push([work, variant, cost[variant], isBare ? '' : added(variant), isBare ? '' : percent(variant)])
+      rows.push([work, variant, cost[variant], isBare ? '' : added[variant], isBare ? '' : percent(variant)])
     }
     goals.push({
       text: `beside 1 ms of ${work}: added under 0.1 %, in %`,

@@ -22,3 +22,13 @@ export function typical(processes) {
 export function typicals(values) {
   return Object.fromEntries(Object.entries(values).map(([variant, processes]) => [variant, typical(processes)]))
 }
+
+/**
+ * What each variant adds to the first: of each round, in which every variant has one process, the difference of the lower
+ * quartiles, since a round has its own luck with the machine, and of these the median.
+ */
+export function addedTypicals(values) {
+  const [base] = Object.values(values)
+  const added = (processes) => processes.map((slices, round) => quantile(slices, 0.25) - quantile(base[round], 0.25))
+  return Object.fromEntries(Object.entries(values).map(([variant, processes]) => [variant, median(added(processes))]))
+}

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { performance } from 'node:perf_hooks'
 import type { Duplex } from 'node:stream'
 import { type CounterSeries, ensureMetrics } from '@data20/metrics-core'
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
@@ -137,7 +138,7 @@ async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions
     // Node.js calls a response finished that was written to a socket destroyed already.
     const complete = refused === undefined && isComplete(this)
     const status = refused ?? (complete || hasSentHeaders(this) ? this.statusCode : CLIENT_CLOSED_REQUEST)
-    const series = hasCustomLabels ? route.withLabels(this[kRequest]) : route
+    const series = hasCustomLabels ? route.withLabels(this[kRequest]) : route.requests
     series.count(status)
     series.duration.observe(seconds)
     if (!complete && refused === undefined) route.aborted[phaseOf(this)].inc()

@@ -16,21 +16,58 @@ import type { RouteContext } from './internals.ts'
 import { httpMetricDefinitions, OTHER_METHOD, OTHER_VALUE, PHASES, UNMATCHED } from './metrics.ts'
 import type { HttpMetricsOptions, RouteMetricsOptions } from './options.ts'
 
-/** What is counted at the end of a request. */
-export interface RequestSeries {
+interface StatusSeries {
+  readonly requests: CounterSeries
+  /** From status 400. */
+  readonly errors: CounterSeries | undefined
+}
+
+/** What is counted at the end of a request. Classes, so that V8 sees one shape on the path of every request. */
+export class RequestSeries {
   readonly duration: HistogramSeries
+  /** By status, bound when it is first seen. */
+  readonly #ofStatus: Array<StatusSeries | undefined> = []
+  readonly #bind: (status: number) => StatusSeries
+
+  constructor(duration: HistogramSeries, bind: (status: number) => StatusSeries) {
+    this.duration = duration
+    this.#bind = bind
+  }
+
   /** Counts a request, and an error from status 400. */
-  count(status: number): void
+  count(status: number): void {
+    const { requests, errors } = this.#ofStatus[status] ?? this.prepare(status)
+    requests.inc()
+    if (errors !== undefined) errors.inc()
+  }
+
+  /** Makes the series of a status. */
+  prepare(status: number): StatusSeries {
+    const series = this.#bind(status)
+    this.#ofStatus[status] = series
+    return series
+  }
 }
 
 /** The series of one route and method. */
-export interface RouteSeries extends RequestSeries {
+export class RouteSeries {
+  /** Without custom labels. */
+  readonly requests: RequestSeries
   readonly inFlight: GaugeSeries
   readonly aborted: Record<(typeof PHASES)[number], CounterSeries>
   readonly requestSize: HistogramSeries | undefined
   readonly responseSize: HistogramSeries | undefined
   /** The series with the custom labels of a request. */
-  withLabels(request: FastifyRequest | undefined): RequestSeries
+  readonly withLabels: (request: FastifyRequest | undefined) => RequestSeries
+
+  constructor({ requests, inFlight, aborted, requestSize, responseSize, withLabels }: RouteSeries) {
+    this.requests = requests
+    this.inFlight = inFlight
+    this.aborted = aborted
+    this.requestSize = requestSize
+    this.responseSize = responseSize
+    this.withLabels = withLabels
+  }
 }
 
 export interface Routes {
@@ -89,7 +126,8 @@ export function createRoutes(metrics: Metrics, fastify: FastifyInstance, options
     : undefined
 
   const registered: RouteOptions[] = []
-  const ofContext = new Map<RouteContext, RouteSeries | null>()
+  /** On the context of a route with one method, its series: this is on the path of every request, and a map would hash. */
+  const kSeries: unique symbol = Symbol('data20.http.series')
   const ofContextAndMethod = new Map<RouteContext, Map<string, RouteSeries | null>>()
   const ofUnmatched = new Map<string, RouteSeries | null>()
   const methods = new Set<string>(fastify.supportedMethods)
@@ -110,18 +148,18 @@ export function createRoutes(metrics: Metrics, fastify: FastifyInstance, options
       for (const one of [method].flat()) {
         if (one === 'HEAD' || one === 'OPTIONS') continue
         const route = createRoute({ config: { ...config, url } as RouteContext['config'] & object }, one)
-        for (const status of route === null ? [] : statuses) route?.prepare(status)
+        if (customNames.length === 0) for (const status of statuses) route?.requests.prepare(status)
       }
     }
   }
 
   function find(context: RouteContext, method: string): RouteSeries | null {
-    if (typeof context.config?.method !== 'string') return findByMethod(context, method)
-    // Without a closure: this is on the path of every request.
-    const known = ofContext.get(context)
+    const marked = context as RouteContext & { [kSeries]?: RouteSeries | null }
+    const known = marked[kSeries]
     if (known !== undefined) return known
+    if (typeof context.config?.method !== 'string') return findByMethod(context, method)
     const made = createRoute(context, method)
-    ofContext.set(context, made)
+    marked[kSeries] = made
     return made
   }
 
@@ -137,19 +175,15 @@ export function createRoutes(metrics: Metrics, fastify: FastifyInstance, options
     return getOrMake(ofUnmatched, label, () => createRoute({}, label))
   }
 
-  function createRoute(
-    { config }: RouteContext,
-    method: string,
-  ): (RouteSeries & { prepare(status: number): void }) | null {
+  function createRoute({ config }: RouteContext, method: string): RouteSeries | null {
     if (config?.metrics === false) return null
     const { endpoint = config?.url ?? UNMATCHED, buckets: ownBuckets } = (config?.metrics ?? {}) as RouteMetricsOptions
     if (isIgnored(endpoint, ignore)) return null
     const labels = { [endpointLabel]: endpoint, method }
     const ofCustomValues = new Map<string, RequestSeries>()
-    const plain = customNames.length === 0 ? createRequestSeries(labels, ownBuckets) : undefined
 
-    return {
-      ...(plain ?? withValues([])),
+    return new RouteSeries({
+      requests: customNames.length === 0 ? createRequestSeries(labels, ownBuckets) : withValues([]),
       inFlight: inFlight.reserve(labels),
       aborted: Object.fromEntries(
         PHASES.map((phase) => [phase, aborted.reserve({ ...labels, phase })]),
@@ -157,8 +191,7 @@ export function createRoutes(metrics: Metrics, fastify: FastifyInstance, options
       requestSize: requestSize?.reserve(labels),
       responseSize: responseSize?.reserve(labels),
       withLabels: (request) => withValues(customNames.map((name) => customValue(name, request))),
-      prepare: (status) => plain?.prepare(status),
-    }
+    })
 
     function withValues(values: string[]): RequestSeries {
       return getOrMake(ofCustomValues, JSON.stringify(values), () => {
@@ -183,28 +216,14 @@ export function createRoutes(metrics: Metrics, fastify: FastifyInstance, options
   function createRequestSeries(
     labels: Record<string, string>,
     ownBuckets: readonly number[] | undefined,
-  ): RequestSeries & { prepare(status: number): void } {
-    /** Request and error series by status, bound when a status is first seen. */
-    const ofStatus: Array<{ requests: CounterSeries; errors: CounterSeries | undefined } | undefined> = []
-    return {
-      duration: duration.reserve(labels, ownBuckets),
-      count(status) {
-        const series = ofStatus[status] ?? prepare(status)
-        series.requests.inc()
-        if (series.errors !== undefined) series.errors.inc()
-      },
-      prepare,
-    }
-
-    function prepare(status: number): { requests: CounterSeries; errors: CounterSeries | undefined } {
+  ): RequestSeries {
+    return new RequestSeries(duration.reserve(labels, ownBuckets), (status) => {
       const withStatus = { ...labels, status: groupStatus ? `${Math.floor(status / 100)}xx` : status }
-      const series = {
+      return {
         requests: requests.reserve(withStatus),
         errors: status >= 400 ? errors.reserve(withStatus) : undefined,
       }
-      ofStatus[status] = series
-      return series
-    }
+    })
   }
 }
 
