@@ -206,37 +206,45 @@ t.test('a tool that runs for seconds does not delay GET /health/live', async (t)
     `const delay = require('node:perf_hooks').monitorEventLoopDelay({ resolution: 5 })
      delay.enable()
      const { parentPort } = require('node:worker_threads')
-     parentPort.on('message', () => parentPort.postMessage(delay.percentile(99) / 1e6))`,
+     parentPort.on('message', () => parentPort.postMessage([delay.percentile(99) / 1e6, delay.max / 1e6]))`,
     { eval: true, execArgv: [] },
   )
   t.teardown(() => idle.terminate())
 
-  const p99 = await measureP99()
+  const answers = await measure()
+  const p99 = answers[Math.floor(answers.length * 0.99)]!
+  const worst = answers.at(-1)!
   idle.postMessage('how late?')
-  const [lateMs] = (await once(idle, 'message')) as [number]
+  const [[lateMs, latestMs]] = (await once(idle, 'message')) as [[number, number]]
   t.ok(p99 < Math.max(50, 5 * lateMs), `p99 is ${p99.toFixed(1)} ms, that of an idle thread ${lateMs.toFixed(1)} ms`)
+  // One long block is in no percentile.
+  t.ok(
+    worst < Math.max(500, 5 * latestMs),
+    `worst is ${worst.toFixed(1)} ms, of an idle thread ${latestMs.toFixed(1)} ms`,
+  )
 
-  /** The 99th percentile of the time to an answer, in milliseconds, while a tool runs. */
-  async function measureP99(): Promise<number> {
+  /** The times to an answer while a tool runs, in milliseconds, ascending. */
+  async function measure(): Promise<number[]> {
     let isRunning = true
     const running = run(app, { tool: 'find_duplicates' }).then((response) => {
       isRunning = false
       return response
     })
     const milliseconds: number[] = []
+    // From when it was to be asked: what keeps the question from being asked is a delay too.
+    let due = performance.now()
     while (isRunning) {
-      const start = performance.now()
       const request = http.get({ port, host: '127.0.0.1', agent, path: '/health/live' })
       const [response] = (await once(request, 'response')) as [http.IncomingMessage]
       response.resume()
       await once(response, 'end')
-      milliseconds.push(performance.now() - start)
+      milliseconds.push(performance.now() - due)
+      due = performance.now() + 5
       await sleep(5)
     }
     t.equal((await running).statusCode, 200)
-    t.ok(milliseconds.length > 20, `asked ${milliseconds.length} times meanwhile`)
-    milliseconds.sort((a, b) => a - b)
-    return milliseconds[Math.floor(milliseconds.length * 0.99)]!
+    t.ok(milliseconds.length > 100, `asked ${milliseconds.length} times meanwhile`)
+    return milliseconds.sort((a, b) => a - b)
   }
 })
 
