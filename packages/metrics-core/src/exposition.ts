@@ -5,11 +5,9 @@
  * @module
  */
 import { setImmediate } from 'node:timers/promises'
-import { Counter } from './counter.ts'
 import { formatExemplar } from './exemplar.ts'
-import { Gauge } from './gauge.ts'
 import { Histogram } from './histogram.ts'
-import type { Instrument, Sample } from './instrument.ts'
+import { Instrument, type Sample } from './instrument.ts'
 import { escapeHelp, formatBound, formatLabels, formatValue, type LabelValue } from './labels.ts'
 import type { Format } from './negotiate.ts'
 import { ByteWriter, toBytes } from './writer.ts'
@@ -48,7 +46,7 @@ const CHECK_BYTES = 16_384
 
 /** Whether a metric of a registry was made by this package. */
 export function isInstrument(metric: unknown): metric is AnyInstrument {
-  return metric instanceof Counter || metric instanceof Gauge || metric instanceof Histogram
+  return metric instanceof Instrument
 }
 
 /** Makes a renderer for one registry; it remembers how large the last exposition was, and which names clash. */

@@ -8,7 +8,7 @@ import { createExemplar, type Exemplar, type ExemplarLabels, formatExemplar } fr
 import { Instrument, type InstrumentContext, type InstrumentOptions, type Sample } from './instrument.ts'
 import { formatBound, type Labels, parseLabels } from './labels.ts'
 import { Series } from './series-table.ts'
-import { type Bytes, type ByteWriter, toBytes } from './writer.ts'
+import { type Bytes, type ByteWriter, type Name, toBytes, toName } from './writer.ts'
 
 export interface HistogramOptions<Label extends string> extends InstrumentOptions<Label> {
   /** Upper bounds, ascending, without `+Inf`. @default 0.005 0.01 0.025 0.05 0.1 0.25 0.5 1 2.5 5 10 */
@@ -142,18 +142,18 @@ export class Histogram<Label extends string = never> extends Instrument<Label, H
   readonly type = 'histogram'
   readonly buckets: readonly number[]
   #bounds: Bounds
-  readonly #bucketName: Bytes
-  readonly #sumName: Bytes
-  readonly #countName: Bytes
+  readonly #bucketName: Name
+  readonly #sumName: Name
+  readonly #countName: Name
 
   constructor(options: HistogramOptions<Label>, context: InstrumentContext) {
     super(options, context, 'le')
     const { buckets = DEFAULT_BUCKETS } = options
     this.#bounds = new Bounds(buckets)
     this.buckets = this.#bounds.values
-    this.#bucketName = toBytes(`${this.name}_bucket`)
-    this.#sumName = toBytes(`${this.name}_sum`)
-    this.#countName = toBytes(`${this.name}_count`)
+    this.#bucketName = toName(`${this.name}_bucket`)
+    this.#sumName = toName(`${this.name}_sum`)
+    this.#countName = toName(`${this.name}_count`)
     if (this.labelNames.length === 0) this.reserve({})
   }
 

@@ -16,7 +16,7 @@ import {
 } from './labels.ts'
 import type { Format } from './negotiate.ts'
 import { type Series, SeriesTable } from './series-table.ts'
-import { type Bytes, type ByteWriter, toBytes } from './writer.ts'
+import { type Bytes, type ByteWriter, type Name, toBytes, toName } from './writer.ts'
 
 /** How prom-client combines a metric of several processes into one. */
 export type Aggregator = 'sum' | 'first' | 'min' | 'max' | 'average' | 'omit'
@@ -81,7 +81,7 @@ export abstract class Instrument<Label extends string, S extends Series> {
   readonly name: string
   /** The name as it was given, and as it is exposed. */
   readonly exposedName: string
-  protected readonly nameBytes: Bytes
+  protected readonly nameBytes: Name
   readonly help: string
   readonly unit: string | undefined
   readonly labelNames: readonly Label[]
@@ -118,7 +118,7 @@ export abstract class Instrument<Label extends string, S extends Series> {
     }
     this.name = name
     this.exposedName = name
-    this.nameBytes = toBytes(name)
+    this.nameBytes = toName(name)
     this.help = help
     this.unit = unit
     this.labelNames = [...labelNames]

@@ -159,11 +159,14 @@ export function createMetrics(
   }
 
   function collectAll(budgetMs: number): Promise<unknown> | undefined {
-    const all: unknown[] = registry.getMetricsAsArray()
     // Instruments of other applications, in a registry that they share, have collectors there.
-    const contexts = new Set(all.filter(isInstrument).map((instrument) => instrument.context)).add(context)
+    const contexts = new Set([context])
     // Clients' metrics collect while they are read, so they are read beside our collectors.
-    const foreign = all.filter((metric): metric is ForeignMetric => !isInstrument(metric))
+    const foreign: ForeignMetric[] = []
+    for (const metric of registry.getMetricsAsArray() as Array<AnyInstrument | ForeignMetric>) {
+      if (isInstrument(metric)) contexts.add(metric.context)
+      else foreign.push(metric)
+    }
     const pending = [
       ...Array.from(contexts, (one) => one.collect(budgetMs)),
       collectors.read(foreign, budgetMs),
@@ -182,29 +185,32 @@ export function createMetrics(
     format: keyof typeof CONTENT_TYPES,
     names: readonly string[] | undefined,
   ): Promise<Exposition> {
-    const all = primary === undefined ? families() : aggregate([snapshot(), ...primary.snapshots()])
+    const labels = defaultLabels()
+    const all = primary === undefined ? families(labels) : aggregate([snapshot(), ...primary.snapshots()])
     const wanted = names && all.filter((family) => names.includes(familyName(family)))
-    const { body, series } = await render(wanted ?? all, format, defaultLabels())
+    const { body, series } = await render(wanted ?? all, format, labels)
     if (wanted === undefined) seriesGauge.set(series)
     return { contentType: CONTENT_TYPES[format], body }
   }
 
   /** What the registry holds: our instruments as they are, the clients' metrics as they were last read. */
-  function families(): Array<AnyInstrument | ForeignFamily> {
-    const labels = defaultLabels()
-    return registry
-      .getMetricsAsArray()
-      .map((metric: AnyInstrument | ForeignMetric) => {
-        if (isInstrument(metric)) return isLabelled(metric, labels) ? metric : withoutConstantLabels(metric)
-        const family = collectors.last(metric)
-        return family && { ...family, name: registeredName(registry, metric) }
-      })
-      .filter((family) => family !== undefined)
+  function families(labels: Record<string, LabelValue>): Array<AnyInstrument | ForeignFamily> {
+    const found: Array<AnyInstrument | ForeignFamily> = []
+    for (const metric of registry.getMetricsAsArray() as Array<AnyInstrument | ForeignMetric>) {
+      if (isInstrument(metric)) {
+        found.push(isLabelled(metric, labels) ? metric : withoutConstantLabels(metric))
+        continue
+      }
+      const family = collectors.last(metric)
+      if (family !== undefined) found.push({ ...family, name: registeredName(registry, metric) })
+    }
+    return found
   }
 
   function snapshot(): Snapshot {
-    return families().map((family) =>
-      toPortable(isInstrument(family) ? family.describe() : family, isInstrument(family) ? {} : defaultLabels()),
+    const labels = defaultLabels()
+    return families(labels).map((family) =>
+      toPortable(isInstrument(family) ? family.describe() : family, isInstrument(family) ? {} : labels),
     )
   }
 
@@ -230,11 +236,13 @@ function checkSampleNames(registry: RegistryLike, { exposedName: name, type }: A
 
 /** Whether the text of an instrument's series has just these labels beside its own: a registry can be given others later. */
 function isLabelled({ constantLabels, labelNames }: AnyInstrument, labels: Record<string, LabelValue>): boolean {
-  const expected = Object.keys(labels).filter((label) => !labelNames.includes(label))
-  return (
-    expected.length === Object.keys(constantLabels).length &&
-    expected.every((label) => constantLabels[label] === labels[label])
-  )
+  let missing = Object.keys(constantLabels).length
+  for (const label in labels) {
+    if (labelNames.includes(label)) continue
+    if (constantLabels[label] !== labels[label]) return false
+    missing -= 1
+  }
+  return missing === 0
 }
 
 /** An instrument's samples without the labels that it was made with; the writer adds those of now. */

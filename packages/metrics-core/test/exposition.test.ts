@@ -6,6 +6,7 @@ import * as promClient from 'prom-client'
 import t, { type Test } from 'tap'
 import { type Client, generate } from '../soak/generate.ts'
 import { proveByPrometheus, proveByPromtool, proveByStrictParser } from '../soak/proof.ts'
+import { LONGEST_NUMBER, writeNumber } from '../src/decimal.ts'
 import { type MetricsCoreOptions, metricsCore } from '../src/index.ts'
 
 const CLIENTS: Record<string, Client> = {
@@ -398,10 +399,65 @@ t.test('promtool finds nothing to say about our own metrics', async (t) => {
     t.match(await runTool(linter, ['check', 'metrics'], { input: await scrape(app) }), { code: 0, stderr: '' })
 })
 
+t.test('every number is read back as it is, and looks like itself where 15 digits are enough', async (t) => {
+  const bytes = Buffer.alloc(LONGEST_NUMBER)
+  const text = (value: number) => bytes.toString('latin1', 0, writeNumber(bytes, 0, value))
+  const bits = new DataView(new ArrayBuffer(8))
+  const neighbours = (value: number) => {
+    bits.setFloat64(0, value)
+    const pattern = bits.getBigInt64(0)
+    return [-1n, 0n, 1n].map((step) => {
+      bits.setBigInt64(0, pattern + step)
+      return bits.getFloat64(0)
+    })
+  }
+  const borders = [-8, -1, 0, 10, 26, 30, 31, 32, 52, 53, 54].map((power) => 2 ** power)
+  for (let power = -9; power < 23; power += 1) borders.push(10 ** power, 10 ** power - 1, 10 ** power - 0.5)
+  const values = [0, -0, 5e-324, Number.MAX_VALUE, 0.1 + 0.2, 123.456, ...borders.flatMap(neighbours)]
+  for (let round = 0; round < 50_000; round += 1) {
+    const random = Math.random()
+    bits.setUint32(0, Math.random() * 2 ** 32)
+    bits.setUint32(4, Math.random() * 2 ** 32)
+    values.push(random, random * 10 ** Math.floor(Math.random() * 17), Math.floor(random * 2 ** 53), bits.getFloat64(0))
+  }
+  const differing = values.filter((value) => !Number.isNaN(value) && Number(text(value)) !== value)
+  t.strictSame(differing.slice(0, 10), [])
+  const oneSided = values.filter((value) => value > 0 && text(-value) !== `-${text(value)}`)
+  t.strictSame(oneSided.slice(0, 10), [])
+  t.strictSame([NaN, Infinity, -Infinity].map(text), ['NaN', '+Inf', '-Inf'])
+  for (let round = 0; round < 50_000; round += 1) {
+    const short = Math.floor(Math.random() * 1e15) / 10 ** Math.floor(Math.random() * 15)
+    if (text(short) !== `${short}`) return t.equal(text(short), `${short}`)
+  }
+})
+
+t.test('labels are copied as they are, whichever bytes meet in a word', async (t) => {
+  const { metrics } = await build(t, { maxSeries: Infinity })
+  const gauge = metrics.gauge({ name: 'g', help: 'G.', labelNames: ['text'] })
+  const histogram = metrics.histogram({ name: 'h', help: 'H.', labelNames: ['text'], buckets: [1] })
+  const texts: string[] = []
+  for (const one of ['\x7f', '\u{10ffff}', '\x7f\u{10ffff}', '\u{10ffff}\x7f', '\uffff\x7f', 'é\x7fé', '\xff']) {
+    for (let before = 0; before < 9; before += 1) {
+      for (let after = 0; after < 9; after += 1) texts.push('a'.repeat(before) + one + 'b'.repeat(after))
+    }
+  }
+  for (const text of texts) {
+    gauge.set({ text }, 1)
+    histogram.observe({ text }, 1)
+  }
+  const body = (await metrics.expose()).body.toString()
+  for (const text of texts) {
+    for (const line of [`g{text="${text}"} 1`, `h_bucket{text="${text}",le="+Inf"} 1`, `h_sum{text="${text}"} 1`]) {
+      if (!body.includes(`${line}\n`)) return t.fail(line)
+    }
+  }
+  t.equal(body.split('\n').filter((line) => /^[gh]/.test(line)).length, texts.length * 5)
+})
+
 t.test('a large registry is rendered in turns with other work, and completely', async (t) => {
   const { metrics } = await build(t, { maxSeries: Infinity })
   const gauge = metrics.gauge({ name: 'g', help: 'G.', labelNames: ['number'] })
-  for (let number = 0; number < 100_000; number += 1) gauge.set({ number }, number)
+  for (let number = 0; number < 300_000; number += 1) gauge.set({ number }, number)
   let turns = 0
   const count = () => {
     turns += 1
@@ -417,7 +473,7 @@ t.test('a large registry is rendered in turns with other work, and completely', 
   setImmediate(() => late.set(7))
   const { body } = await rendering
   t.ok(turns > without + 3, `${turns} turns beside ${without} of a small one`)
-  t.equal(body.toString().split('\n').length, 100_000 + 1 + 3)
+  t.equal(body.toString().split('\n').length, 300_000 + 1 + 3)
 })
 
 t.test('metrics that are removed while an exposition is rendered do not harm it', async (t) => {
