@@ -44,6 +44,11 @@ const SLICE_MS = 2
 /** The clock is read each time that so many bytes were written. */
 const CHECK_BYTES = 16_384
 
+/** Bytes for the first exposition of a registry. */
+const SMALLEST_LENGTH = 1024
+/** The next exposition is as long as this one, but for more digits and a few series; what is too much is garbage soon. */
+const ROOM_TO_GROW = 1.03
+
 /** Whether a metric of a registry was made by this package. */
 export function isInstrument(metric: unknown): metric is AnyInstrument {
   return metric instanceof Instrument
@@ -55,7 +60,7 @@ export function createRenderer(): (
   format: Format,
   defaultLabels: Record<string, LabelValue>,
 ) => Promise<Rendered> {
-  let expectedLength = 4096
+  let expectedLength = SMALLEST_LENGTH
   const findClashes = createClashFinder()
 
   return async function render(all, format, defaultLabels) {
@@ -90,7 +95,7 @@ export function createRenderer(): (
       }
     }
     if (openMetrics) writer.text('# EOF\n')
-    expectedLength = Math.ceil(writer.length * 1.1) + 4096
+    expectedLength = Math.ceil(writer.length * ROOM_TO_GROW) + SMALLEST_LENGTH
     return { body: writer.finish(), series }
 
     function isLate(): boolean {
