@@ -5,10 +5,12 @@ import { median, typicals } from './lib/statistics.mjs'
 
 export const title = 'Scrape'
 export const method =
-  'A registry of HTTP metrics (per route 7 counters and a histogram of 14 series), scraped through `metrics.expose()` and `registry.metrics()` again and again, the first three seconds unmeasured; before each scrape a share of the series changes, through bound children; the changing is not measured. CPU time per scrape, to the body as bytes. The pause is the longest time between two turns of a `setImmediate` ticker during one scrape with all series changed: in CPU time of the process, and by the clock, which also counts the turns of other programs on this machine.'
+  'A registry of HTTP metrics (per route 7 counters and a histogram of 14 series), scraped through `metrics.expose()` and `registry.metrics()` again and again, the first three seconds unmeasured; before each scrape a share of the series changes, through bound children; the changing is not measured. CPU time per scrape, to the body as bytes, slices of 25 ms or one scrape. The pause is the longest time between two turns of a `setImmediate` ticker during one scrape with all series changed: in CPU time of the process, and by the clock, which also counts the turns of other programs on this machine.'
 
 const SIZES = [504, 10_080, 100_800]
+const MANY = 50_000
 const WARMUP_MS = 3000
+const SLICE_MS = 25
 const SHARES = { all: 1, '1 %': 0.01, none: 0 }
 
 export async function run({ quick }) {
@@ -16,10 +18,10 @@ export async function run({ quick }) {
   const pauseRows = []
   const goals = []
   for (const series of SIZES) {
-    const many = series > 50_000
+    const many = series > MANY
     const counts = quick
       ? { processes: 1, slices: 2, warmups: 1 }
-      : { processes: 2, slices: many ? 4 : 10, warmups: many ? 1 : 3 }
+      : { processes: many ? 2 : 3, slices: many ? 5 : 20, warmups: many ? 1 : 3 }
     for (const [changed, share] of Object.entries(SHARES)) {
       const values = await sideBySide(import.meta.url, CLIENTS, { ...counts, options: { series, share } })
       const cost = typicals(pick(values, 'milliseconds'))
@@ -92,7 +94,6 @@ export async function run({ quick }) {
 export async function start(name, { series, share }) {
   const client = await createClient(name)
   const change = fill(client, series)()
-  const scrapes = Math.ceil(20_000 / series)
   // A service has been scraped for long when it matters: the JIT has settled.
   const end = performance.now() + WARMUP_MS
   do {
@@ -102,16 +103,19 @@ export async function start(name, { series, share }) {
 
   return async function slice() {
     let nanoseconds = 0
+    let scrapes = 0
     let pauses = {}
-    for (let scrape = 0; scrape < scrapes; scrape += 1) {
+    const end = performance.now() + SLICE_MS
+    do {
       change(share)
       // With few series the ticker would be a part of what is measured.
-      const stopTicker = scrapes === 1 ? startTicker() : () => ({})
+      const stopTicker = series > MANY ? startTicker() : () => ({})
       const cpuStart = process.cpuUsage()
       await client.scrape()
       nanoseconds += cpuNanoseconds(cpuStart)
+      scrapes += 1
       pauses = await stopTicker()
-    }
+    } while (series < MANY && performance.now() < end)
     return { milliseconds: nanoseconds / scrapes / 1e6, ...pauses }
   }
 }
