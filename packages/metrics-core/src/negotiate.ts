@@ -14,6 +14,7 @@ export type Format = keyof typeof CONTENT_TYPES
 
 /** The format with the highest quality; text 0.0.4 when nothing fits, so that a person with curl reads text. */
 export function negotiateFormat(accept: string | undefined): Format {
+  if (accept === undefined) return 'text'
   let best: Format = 'text'
   let bestQuality = 0
   for (const { value, parameters, quality } of parseHeader(accept)) {

@@ -145,9 +145,15 @@ export function createMetrics(
     const collecting = collect(budgetMs)
     if (collecting !== undefined) await collecting
     const key = names === undefined ? format : JSON.stringify([format, ...names])
-    const rendering = renderings.get(key) ?? renderNow(format, names).finally(() => renderings.delete(key))
+    const shared = renderings.get(key)
+    if (shared !== undefined) return shared
+    const rendering = renderNow(format, names)
     renderings.set(key, rendering)
-    return rendering
+    try {
+      return await rendering
+    } finally {
+      renderings.delete(key)
+    }
   }
 
   /** Everybody who asks while a collection runs shares it, and waits no longer than their own budget; `undefined` when there is nothing to wait for. */
@@ -167,10 +173,13 @@ export function createMetrics(
       if (isInstrument(metric)) contexts.add(metric.context)
       else foreign.push(metric)
     }
-    const pending = [
-      ...Array.from(contexts, (one) => one.collect(budgetMs)),
-      collectors.read(foreign, budgetMs),
-    ].filter((one) => one !== undefined)
+    const pending: Array<Promise<unknown>> = []
+    const reading = collectors.read(foreign, budgetMs)
+    if (reading !== undefined) pending.push(reading)
+    for (const one of contexts) {
+      const collecting = one.collect(budgetMs)
+      if (collecting !== undefined) pending.push(collecting)
+    }
     return pending.length > 0 ? Promise.all(pending) : undefined
   }
 
