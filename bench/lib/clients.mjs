@@ -47,12 +47,12 @@ async function createOurs() {
 
 /**
  * The metrics of an HTTP service of so many series, each observed once.
- * `kind`: `counters`, `histograms` or, as a service has them, the `mix`: 7 counters and a histogram of 14 samples per route.
+ * Routes are numbered from `firstRoute`. `kind`: `counters`, `histograms` or, as a service has them, the `mix`: 7 counters and a histogram of 14 samples per route.
  * Returns a function that binds them, and returns a function that observes a share of them again.
  */
-export function fill(client, series, kind = 'mix') {
+export function fill(client, series, kind = 'mix', firstRoute = 0) {
   const perRoute = { counters: STATUSES.length, histograms: BUCKETS.length + 3, mix: SERIES_PER_ROUTE }[kind]
-  const routes = Array.from({ length: series / perRoute }, (_, index) => `/api/v1/resource-${index}/:id`)
+  const routes = Array.from({ length: series / perRoute }, (_, index) => `/api/v1/resource-${firstRoute + index}/:id`)
   const requests = kind === 'histograms' ? undefined : client.counter(requestsOptions)
   const duration = kind === 'counters' ? undefined : client.histogram(durationOptions)
   for (const [index, endpoint] of routes.entries()) {

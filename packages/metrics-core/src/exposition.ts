@@ -76,10 +76,13 @@ export function createRenderer(): (
         const { exposedName, help, type, unit, headers } = family
         headers[format] ??= toBytes(header(exposedName, help, type, unit, openMetrics))
         writer.copy(headers[format])
-        for (const head of family.series.heads()) {
-          for (let one: typeof head | undefined = head; one !== undefined; one = one.next) {
-            series += family.write(writer, one, openMetrics)
-          }
+        const list = family.series.list()
+        // Those that are there now: a series that is removed and made anew meanwhile would be written twice.
+        const { length } = list
+        for (let index = 0; index < length; index += 1) {
+          const one = list[index]
+          if (one === undefined) continue
+          series += family.write(writer, one, openMetrics)
           if (writer.length > checkAt && isLate()) await pause()
         }
       } else {

@@ -56,11 +56,21 @@ export function isEncoded(bytes: Bytes): boolean {
   return true
 }
 
-/** A hash of what was encoded, below 2³⁰, so that V8 keeps it as a small integer (the mixing of MurmurHash2). */
+/** A hash of what was encoded. */
 export function hashEncoded(seed: number): number {
+  return hash(view, 0, length, seed)
+}
+
+/** The same hash of bytes that were encoded once, filled up with zeros. */
+export function hashBytes(bytes: Bytes, seed: number): number {
+  return hash(bytes.view, bytes.start, bytes.length, seed)
+}
+
+/** Below 2³⁰, so that V8 keeps it as a small integer (the mixing of MurmurHash2). */
+function hash(words: DataView, start: number, length: number, seed: number): number {
   let hash = seed ^ length
   for (let offset = 0; offset < length; offset += 4) {
-    const word = Math.imul(view.getInt32(offset), 0x5bd1e995)
+    const word = Math.imul(words.getInt32(start + offset), 0x5bd1e995)
     hash = Math.imul(hash, 0x5bd1e995) ^ word ^ (word >>> 24)
   }
   hash = Math.imul(hash ^ (hash >>> 13), 0x5bd1e995)

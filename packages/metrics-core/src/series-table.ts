@@ -6,12 +6,12 @@
  * @module
  */
 import { randomInt } from 'node:crypto'
-import { copyEncoded, encodedLength, hashEncoded, isEncoded } from './label-bytes.ts'
+import { copyEncoded, encodedLength, hashBytes, hashEncoded, isEncoded } from './label-bytes.ts'
 import { type Bytes, roundUp } from './writer.ts'
 
 /** Chunks grow with the instrument between these sizes, in bytes. One that has lost all its series is garbage. */
 const SMALLEST_CHUNK = 256
-const LARGEST_CHUNK = 16_384
+const LARGEST_CHUNK = 8192
 /** So that nobody can know which labels meet in one hash. */
 const SEED = randomInt(2 ** 31)
 
@@ -22,8 +22,6 @@ export abstract class Series implements Bytes {
   readonly length: number
   /** Whether the series was known beforehand and does not count against the cap. */
   isReserved = false
-  /** The next series whose labels have the same hash; few have one, so few have the property. */
-  declare next?: this | undefined
 
   constructor({ view, start, length }: Bytes) {
     this.view = view
@@ -37,66 +35,85 @@ export abstract class Series implements Bytes {
   }
 }
 
-/** Series by label text, in the order in which they were made. */
+/** The share of the slots that are taken, at most. */
+const LARGEST_LOAD = 3 / 4
+const FEWEST_SLOTS = 8
+
+/**
+ * Series by label text, in the order in which they were made: a hash table of their places in a list, with open addressing
+ * and linear probing. A Map would take twice the memory, and be slower to walk.
+ */
 export class SeriesTable<S extends Series> {
   size = 0
-  readonly #byHash: Map<number, S> = new Map()
+  /** Where a series was removed its place stays empty, until the list is made anew. */
+  #list: Array<S | undefined> = []
+  /** By hash, places in the list, counted from 1; 0 is free. */
+  #slots = new Int32Array(FEWEST_SLOTS)
   #chunk = new DataView(new ArrayBuffer(0))
   #used = 0
   #stored = 0
 
-  /** The first series of each hash; the others follow by `next`. */
-  heads(): Iterable<S> {
-    return this.#byHash.values()
+  /** Every series, and `undefined` where one was removed. Those added while somebody walks it may come after its end. */
+  list(): ReadonlyArray<S | undefined> {
+    return this.#list
   }
 
   *values(): Generator<S> {
-    for (const head of this.#byHash.values()) {
-      for (let series: S | undefined = head; series !== undefined; series = series.next) yield series
-    }
+    for (const series of this.#list) if (series !== undefined) yield series
   }
 
   /** The series of the labels that were encoded last. */
   find(): S | undefined {
-    return this.#find(hashEncoded(SEED))
+    const place = this.#placeOfEncoded()
+    return place === 0 ? undefined : this.#list[place - 1]
   }
 
   /** Adds what `make` makes of the labels that were encoded last. They must be new. */
   add(make: (labels: Bytes) => S): S {
+    if (this.#list.length >= this.#slots.length * LARGEST_LOAD) this.#rebuild()
     const hash = hashEncoded(SEED)
     const series = make(this.#store(encodedLength()))
     this.size += 1
-    const head = this.#byHash.get(hash)
-    if (head === undefined) {
-      this.#byHash.set(hash, series)
-    } else {
-      // Second in its chain, so that the head keeps its place in the order.
-      series.next = head.next
-      head.next = series
-    }
+    this.#insert(series, hash)
     return series
   }
 
   /** Removes the series of the labels that were encoded last; returns it, if there was one. */
   delete(): S | undefined {
-    const hash = hashEncoded(SEED)
-    const series = this.#find(hash)
-    if (series === undefined) return undefined
+    const place = this.#placeOfEncoded()
+    if (place === 0) return undefined
+    const series = this.#list[place - 1]
+    this.#list[place - 1] = undefined
     this.size -= 1
-    const head = this.#byHash.get(hash)!
-    if (head !== series) {
-      let before = head
-      while (before.next !== series) before = before.next!
-      before.next = series.next
-    } else if (series.next === undefined) this.#byHash.delete(hash)
-    else this.#byHash.set(hash, series.next)
     return series
   }
 
-  #find(hash: number): S | undefined {
-    let series = this.#byHash.get(hash)
-    while (series !== undefined && !isEncoded(series)) series = series.next
-    return series
+  #placeOfEncoded(): number {
+    const slots = this.#slots
+    const last = slots.length - 1
+    for (let slot = hashEncoded(SEED) & last; ; slot = (slot + 1) & last) {
+      const place = slots[slot]!
+      if (place === 0) return 0
+      const series = this.#list[place - 1]
+      if (series !== undefined && isEncoded(series)) return place
+    }
+  }
+
+  #insert(series: S, hash: number): void {
+    const slots = this.#slots
+    const last = slots.length - 1
+    let slot = hash & last
+    while (slots[slot] !== 0) slot = (slot + 1) & last
+    slots[slot] = this.#list.push(series)
+  }
+
+  /** Makes room, without those removed; whoever walks the list that was goes on with it. */
+  #rebuild(): void {
+    const before = this.#list
+    const isFull = this.size > (this.#slots.length * LARGEST_LOAD) / 2
+    this.#slots = new Int32Array(isFull ? this.#slots.length * 2 : this.#slots.length)
+    this.#list = []
+    for (const series of before) if (series !== undefined) this.#insert(series, hashBytes(series, SEED))
   }
 
   /** Copies what was encoded to where it stays. */

@@ -490,6 +490,19 @@ t.test('metrics that are removed while an exposition is rendered do not harm it'
   t.notMatch((await metrics.expose()).body.toString(), 'g{number')
 })
 
+t.test('a series that is removed and made anew while an exposition is rendered is in it once', async (t) => {
+  const { metrics } = await build(t, { maxSeries: Infinity })
+  const gauge = metrics.gauge({ name: 'g', help: 'G.', labelNames: ['number'] })
+  for (let number = 0; number < 50_000; number += 1) gauge.set({ number }, number)
+  const rendering = metrics.expose()
+  setImmediate(() => {
+    gauge.remove({ number: 0 })
+    gauge.set({ number: 0 }, 7)
+  })
+  t.equal((await rendering).body.toString().match(/^g\{number="0"\}/gm)?.length, 1)
+  t.match((await metrics.expose()).body.toString(), /^g\{number="0"\} 7$/m)
+})
+
 t.test('gzip is used from 1 kB on when it is asked for', async (t) => {
   const app = await build(t)
   const get = (encoding: string, url = '/metrics') => app.inject({ url, headers: { 'accept-encoding': encoding } })

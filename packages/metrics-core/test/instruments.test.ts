@@ -524,6 +524,29 @@ t.test('series whose labels meet in one hash stay apart, also while others of th
   t.same(wrong, [])
 })
 
+t.test('series come and go as in a Map, and leave nothing behind', async (t) => {
+  const { metrics } = await build(t, { maxSeries: Infinity })
+  const gauge = metrics.gauge({ name: 'g', help: 'G.', labelNames: ['a'] })
+  const expected = new Map<string, number>()
+  for (let round = 0; round < 50_000; round += 1) {
+    const a = `${Math.floor(Math.random() * 300)}`
+    // By turns more come and more go.
+    if (Math.random() < (round % 10_000 < 5_000 ? 0.7 : 0.3)) {
+      gauge.set({ a }, round)
+      expected.set(a, round)
+    } else {
+      gauge.remove({ a })
+      expected.delete(a)
+    }
+  }
+  t.same(
+    Array.from(gauge.series.values(), ({ labelText, value }) => [labelText, value]),
+    Array.from(expected, ([a, value]) => [`a="${a}"`, value]),
+  )
+  t.equal(gauge.series.size, expected.size)
+  t.ok(gauge.series.list().length < 1000, `${gauge.series.list().length} places`)
+})
+
 t.test('removing and making series again never raises or lowers the cap', async (t) => {
   const { metrics } = await build(t, { maxSeries: 2 })
   const counter = metrics.counter({ name: 'c_total', help: 'C.', labelNames: ['a'] })
