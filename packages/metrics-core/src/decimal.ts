@@ -1,13 +1,12 @@
 /**
- * Numbers as text, written where they are sent from. The runtime's own conversion looks for the shortest text, and is a
- * call into it and a string for the collector of garbage: of the sums of histograms, which seldom repeat, it made a
- * quarter of a scrape.
+ * Numbers as text, written where they are sent from. The runtime's own conversion looks for the shortest text, by a call
+ * into it and with a string that is garbage at once; the sums of histograms, which seldom repeat, made that dear.
  *
  * @module
  */
 import { formatValue } from './labels.ts'
 
-/** Bytes that a number takes at most, as `-1.2345678901234567e-100` does. */
+/** Bytes that a number takes at most; `-1.2345678901234567e-100` takes 24. */
 export const LONGEST_NUMBER = 32
 
 const ZERO = 48

@@ -119,10 +119,10 @@ export class ByteWriter {
   }
 
   /**
-   * Copies by the longest words that JavaScript moves without looking at them, the last one over the one before it. The
-   * words are doubles, and no text is one that is not a number, whose bits a runtime may change: such a double ends in
-   * 0xFF, or in 0x7F after 0xF0 or more, and UTF-8 has neither. Short texts are copied by four bytes, up to three too
-   * many, which whatever comes next overwrites.
+   * Copies by the longest words that JavaScript moves as they are, the last one over the one before it. They are doubles,
+   * and of a double that is NaN a runtime may change the bits; no piece of a text is one: a NaN ends in 0xFF, or in 0x7F
+   * after a byte of 0xF0 or more, and UTF-8 has neither. Short texts are copied by four bytes, up to three too many, which
+   * whatever comes next overwrites.
    */
   #copy(from: DataView, start: number, length: number): void {
     if (this.length + length + SPARE > this.#bytes.length) this.#makeRoom(length + SPARE)
