@@ -45,14 +45,7 @@ export function writeNumber(bytes: Uint8Array, at: number, value: number): numbe
 /** A whole number ≥ 0 below 2³¹. */
 function writeSmall(bytes: Uint8Array, at: number, integer: number): number {
   const end = at + countDigits(integer)
-  let rest = integer
-  let position = end - 1
-  for (; rest >= 10; position -= 1) {
-    const tenth = (rest / 10) | 0
-    bytes[position] = ZERO + rest - tenth * 10
-    rest = tenth
-  }
-  bytes[position] = ZERO + rest
+  writeChunk(bytes, at, end - 1, integer)
   return end
 }
 

@@ -177,8 +177,8 @@ export function createMetrics(
     const reading = collectors.read(foreign, budgetMs)
     if (reading !== undefined) pending.push(reading)
     for (const one of contexts) {
-      const collecting = one.collect(budgetMs)
-      if (collecting !== undefined) pending.push(collecting)
+      const collected = one.collect(budgetMs)
+      if (collected !== undefined) pending.push(collected)
     }
     return pending.length > 0 ? Promise.all(pending) : undefined
   }
