@@ -30,36 +30,35 @@ declare module 'fastify' {
   }
 }
 
-/** Milliseconds of `performance.now()` at which the request was there. */
-const kStart = Symbol('data20.http.start')
-/** The series of its route; `null` for a route that is left out. */
-const kRoute = Symbol('data20.http.route')
-/** For custom labels, the Fastify request. */
-const kRequest = Symbol('data20.http.request')
-/** For sizes, what has passed. */
-const kBodies = Symbol('data20.http.bodies')
-/** The status of a request whose body the parser refused. */
-const kRefused = Symbol('data20.http.refused')
 /** On a socket, the response to its latest request. */
 const kLatest = Symbol('data20.http.latest')
 /** On a socket, the responses that wait for an earlier one to end. */
 const kWaiting = Symbol('data20.http.waiting')
 
-type MeasuredResponse = RawResponse & {
-  [kStart]?: number
-  [kRoute]?: RouteSeries | null
-  [kRequest]?: FastifyRequest
-  [kBodies]?: CountedBodies
-  [kRefused]?: number
+/** What is known of a request until its response is closed. */
+class Measurement {
+  /** Milliseconds of `performance.now()` at which the request was there. */
+  readonly start = performance.now()
+  /** The series of its route: `undefined` until a hook knows it, `null` where it is left out, or counted already. */
+  route: RouteSeries | null | undefined = undefined
+  /** For custom labels. */
+  request: FastifyRequest | undefined = undefined
+  /** For sizes. */
+  bodies: CountedBodies | undefined = undefined
+  /** The status of a request whose body the parser refused. */
+  refused: number | undefined = undefined
 }
 
-type MeasuredSocket = Duplex & { [kLatest]?: MeasuredResponse; [kWaiting]?: Set<MeasuredResponse> }
+type MeasuredSocket = Duplex & { [kLatest]?: RawResponse; [kWaiting]?: Set<RawResponse> }
 
 async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions): Promise<void> {
   // A second registration would count everything twice.
   if (fastify.hasDecorator('httpMetrics')) return
   const { sizes = false, labels = {} } = options
   const hasCustomLabels = Object.keys(labels).length > 0
+  /** On a response; an application inside of another, which has both their hooks, is measured for itself. */
+  const kMeasurement: unique symbol = Symbol('data20.http.measurement')
+  type MeasuredResponse = RawResponse & { [kMeasurement]?: Measurement }
 
   const metrics = await ensureMetrics(fastify)
   const routes = createRoutes(metrics, fastify, options)
@@ -91,13 +90,15 @@ async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions
     server.on('clientError', onClientError)
   }
 
-  function begin(response: MeasuredResponse): void {
-    response[kStart] = performance.now()
+  function begin(response: MeasuredResponse): Measurement {
+    const measurement = new Measurement()
+    response[kMeasurement] = measurement
     response.on('close', onClose)
+    return measurement
   }
 
   /** Node.js closes the response that a socket is busy with, and forgets those pipelined behind it: they end with the socket. */
-  function awaitSocket(response: MeasuredResponse, socket: MeasuredSocket): void {
+  function awaitSocket(response: RawResponse, socket: MeasuredSocket): void {
     let waiting = socket[kWaiting]
     if (waiting === undefined) {
       waiting = new Set()
@@ -111,38 +112,44 @@ async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions
   }
 
   function onRequest(request: FastifyRequest, reply: FastifyReply, done: () => void): void {
-    const response = reply.raw as MeasuredResponse
-    // Under inject(), or in an encapsulated part, no server has announced the request.
-    if (response[kStart] === undefined) begin(response)
-    const route = routes.find(routeContext(request), request.raw.method as string)
-    response[kRoute] = route
-    if (route !== null) {
-      route.inFlight.inc()
-      if (hasCustomLabels) response[kRequest] = request
-      if (sizes) response[kBodies] = countBodies(request.raw, response)
-    }
+    assign(request, reply.raw)
     done()
   }
 
-  function onClose(this: MeasuredResponse): void {
-    const known = this[kRoute]
+  /** Gives a request to its route. Apart from the hook, which is then small enough to become part of Fastify's code. */
+  function assign(request: FastifyRequest, response: MeasuredResponse): void {
+    // Under inject(), or in an encapsulated part, no server has announced the request.
+    const measurement = response[kMeasurement] ?? begin(response)
+    // A handler may give a request to `app.routing` once more: it remains one, of its first route.
+    if (measurement.route !== undefined) return
+    const route = routes.find(routeContext(request), request.raw.method as string)
+    measurement.route = route
+    if (route === null) return
+    route.inFlight.inc()
+    if (hasCustomLabels) measurement.request = request
+    if (sizes) measurement.bodies = countBodies(request.raw, response)
+  }
+
+  function onClose(this: RawResponse): void {
+    const measurement = (this as MeasuredResponse)[kMeasurement]!
+    const known = measurement.route
     if (known === null) return
     const route = known ?? routes.unmatched((this as { req: { method?: string } }).req.method)
     if (route === null) return
     if (known !== undefined) known.inFlight.dec()
     // Counted: whatever closes it a second time finds nothing to do.
-    this[kRoute] = null
+    measurement.route = null
 
-    const seconds = (performance.now() - this[kStart]!) / 1000
-    const refused = this[kRefused]
+    const seconds = (performance.now() - measurement.start) / 1000
+    const { refused } = measurement
     // Node.js calls a response finished that was written to a socket destroyed already.
     const complete = refused === undefined && isComplete(this)
     const status = refused ?? (complete || hasSentHeaders(this) ? this.statusCode : CLIENT_CLOSED_REQUEST)
-    const series = hasCustomLabels ? route.withLabels(this[kRequest]) : route.requests
+    const series = hasCustomLabels ? route.withLabels(measurement.request) : route.requests
     series.count(status)
     series.duration.observe(seconds)
     if (!complete && refused === undefined) route.aborted[phaseOf(this)].inc()
-    if (sizes) this[kBodies]?.observe(route)
+    measurement.bodies?.observe(route)
   }
 
   function onClientError({ code = 'other' }: NodeJS.ErrnoException, socket: MeasuredSocket): void {
@@ -151,7 +158,7 @@ async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions
     const latest = socket[kLatest]
     if (latest !== undefined && !latest.destroyed && !latest.headersSent) {
       // The connection ends with the parser's own answer, which the client takes for the answer to this request.
-      latest[kRefused] = statusOfParserError(code)
+      ;(latest as MeasuredResponse)[kMeasurement]!.refused = statusOfParserError(code)
     }
     // Bytes of a body are part of a request, and it is counted.
     if (latest !== undefined && !latest.req.complete) return

@@ -46,6 +46,15 @@ async function listen(t: Test, app: FastifyInstance): Promise<Client> {
   return { app, agent, port: (app.server.address() as AddressInfo).port }
 }
 
+/** The status of a GET, once its response is read. */
+async function statusOf({ port, agent }: Client, path: string): Promise<number | undefined> {
+  const [response] = (await once(http.get({ port, host: '127.0.0.1', agent, path }), 'response')) as [
+    http.IncomingMessage,
+  ]
+  await once(response.resume(), 'end')
+  return response.statusCode
+}
+
 function assertAgreement(t: Test, exposition: Exposition, ledger: Ledger): void {
   t.strictSame(sorted(exposition.counts('http_requests_total', REQUEST_LABELS)), sorted(ledger.requests))
   t.strictSame(
@@ -387,15 +396,49 @@ t.test('registered in an encapsulated part, only that part is counted', async (t
     child.get('/inside', async () => 'ok')
     app.decorate('exposeInside', () => child.metrics.expose())
   })
-  const { port, agent } = await listen(t, app)
-  for (const path of ['/inside', '/outside', '/nowhere']) {
-    const request = http.request({ port, host: '127.0.0.1', agent, path }).end()
-    const [response] = (await once(request, 'response')) as [http.IncomingMessage]
-    response.resume()
-    await once(response, 'end')
-  }
+  const client = await listen(t, app)
+  for (const path of ['/inside', '/outside', '/nowhere']) await statusOf(client, path)
   const { body } = await (app as unknown as { exposeInside(): Promise<{ body: Buffer }> }).exposeInside()
   t.strictSame([...new Exposition(body.toString()).counts('http_requests_total', ['endpoint'])], [['/inside', 1]])
+})
+
+t.test('a request that is routed twice is one request, of its first route', async (t) => {
+  const app = Fastify()
+  await app.register(httpMetrics)
+  app.get('/old', async (request, reply) => {
+    reply.hijack()
+    request.raw.url = '/new'
+    app.routing(request.raw, reply.raw)
+  })
+  app.get('/new', async () => 'ok')
+  const client = await listen(t, app)
+  t.equal(await statusOf(client, '/old'), 200)
+  const exposition = await settledExposition(app)
+  t.strictSame([...exposition.counts('http_requests_total', REQUEST_LABELS)], [['/old GET 200', 1]])
+  t.equal(exposition.counts('http_requests_in_flight', ['endpoint']).size, 0)
+})
+
+t.test('an application inside of another is measured for itself', async (t) => {
+  const [outer, inner] = [Fastify(), Fastify()]
+  await inner.register(httpMetrics)
+  inner.get('/api/tools', async () => 'ok')
+  await inner.ready()
+  await outer.register(httpMetrics, { labels: { tenant: { values: ['one'], value: () => 'one' } } })
+  outer.get('/*', async (request, reply) => {
+    reply.hijack()
+    inner.routing(request.raw, reply.raw)
+  })
+  t.teardown(() => inner.close())
+  const client = await listen(t, outer)
+  t.equal(await statusOf(client, '/api/tools'), 200)
+  for (const [app, endpoint] of [
+    [outer, '/*'],
+    [inner, '/api/tools'],
+  ] as const) {
+    const exposition = await settledExposition(app)
+    t.strictSame([...exposition.counts('http_requests_total', REQUEST_LABELS)], [[`${endpoint} GET 200`, 1]])
+    t.equal(exposition.counts('http_requests_in_flight', ['endpoint']).size, 0)
+  }
 })
 
 t.test('two applications in one process share nothing', async (t) => {
