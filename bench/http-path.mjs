@@ -1,12 +1,12 @@
 // What do metrics add to the way of a request through Fastify, without the network?
-import { createApp, PATHS, VARIANTS as PLUGINS } from './lib/apps.mjs'
+import { ALONE, createApp, PATHS, VARIANTS as PLUGINS } from './lib/apps.mjs'
 import { createConnection, exchange } from './lib/exchange.mjs'
 import { cpuPerThing, sideBySide } from './lib/processes.mjs'
 import { addedTypicals, typicals } from './lib/statistics.mjs'
 
 export const title = 'HTTP: the framework path'
 export const method =
-  'CPU time of one GET of ten routes in turn through Fastify: real `IncomingMessage` and `ServerResponse` on a connection that swallows what is written, given to `app.routing`, detached and closed as Node does it. Every plugin with its defaults. On a server data20 listens to its `request` event too, for the requests that Fastify answers without a hook; the last line has the request pass that way. What is added is the median of the differences to the bare application in the same round. Slices of 25 ms.'
+  'CPU time of one GET of ten routes in turn through Fastify: real `IncomingMessage` and `ServerResponse` on a connection that swallows what is written, given to `app.routing`, detached and closed as Node does it. Every plugin with its defaults; to the defaults of ours and of the peers belong metrics of the process, whose observer of garbage collections costs CPU per collection, whatever is counted per request. *HTTP alone* is ours without them (`defaultMetrics: false`), to be held beside what has none. On a server data20 listens to its `request` event too, for the requests that Fastify answers without a hook; the last line has the request pass that way. What is added is the median of the differences to the bare application in the same round. Slices of 25 ms.'
 
 const BY_EVENT = "data20, by the server's event"
 const VARIANTS = [...PLUGINS, BY_EVENT]
@@ -18,14 +18,15 @@ export async function run({ quick }) {
   const values = await sideBySide(
     import.meta.url,
     VARIANTS,
-    quick ? { processes: 1, slices: 10 } : { processes: 21, slices: 10 },
+    quick ? { processes: 1, slices: 10 } : { processes: 31, slices: 10 },
   )
   const cost = typicals(values)
   const added = addedTypicals(values)
-  const goal = (text, reference, atMost) => {
-    const share = added.data20 / added[reference]
+  const goal = (text, variant, reference, atMost) => {
+    const share = added[variant] / added[reference]
     return { text, value: share, met: share <= atMost }
   }
+  const percent = added[ALONE] / 10_000
   return {
     tables: [
       {
@@ -40,14 +41,10 @@ export async function run({ quick }) {
       },
     ],
     goals: [
-      goal('added at most what a no-op `onResponse` hook adds, share of it', 'no-op onResponse', 1),
-      goal('added at most 1/10 of fastify-metrics, share of it', 'fastify-metrics', 0.1),
-      goal('added at most 1/10 of @promster/fastify, share of it', '@promster/fastify', 0.1),
-      {
-        text: 'added under 0.1 % of a request of 1 ms, in %',
-        value: added.data20 / 10_000,
-        met: added.data20 / 10_000 < 0.1,
-      },
+      goal('HTTP alone: added at most what a no-op `onResponse` hook adds, share of it', ALONE, 'no-op onResponse', 1),
+      goal('added at most 1/10 of fastify-metrics, share of it', 'data20', 'fastify-metrics', 0.1),
+      goal('added at most 1/10 of @promster/fastify, share of it', 'data20', '@promster/fastify', 0.1),
+      { text: 'HTTP alone: added under 0.1 % of a request of 1 ms, in %', value: percent, met: percent < 0.1 },
     ],
   }
 }

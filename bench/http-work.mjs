@@ -1,5 +1,4 @@
 // What share do metrics have of a request whose handler works for a millisecond?
-import { pbkdf2Sync } from 'node:crypto'
 import { createApp, PATHS } from './lib/apps.mjs'
 import { createConnection, exchange } from './lib/exchange.mjs'
 import { sideBySide } from './lib/processes.mjs'
@@ -7,18 +6,18 @@ import { addedTypicals, quantile, typicals } from './lib/statistics.mjs'
 
 export const title = 'HTTP: beside a handler of 1 ms'
 export const method =
-  'The same path with a handler that works for 1 ms, by the clock: the time of a request less the time that its handler worked, the lower quartile of 100 requests per slice. One handler hashes (PBKDF2), and leaves the caches of the processor as they are; one parses JSON, a request per turn of the event loop, and empties them: then all code is dearer than in a tight loop, the framework and the metrics alike.'
+  'The same path with a handler that works for 1 ms, by the clock: the time of a request less the time that its handler worked, the lower quartile of 50 requests per slice. One handler only watches the clock, one parses JSON, a request per turn of the event loop. Where others share the machine, a millisecond is enough for them to empty the caches of a core, even while the handler touches nothing: all code between is then several times dearer than in a tight loop, the framework and the metrics alike.'
 
 const VARIANTS = ['bare', 'no-op onResponse', 'data20', 'fastify-metrics', '@promster/fastify']
-const REQUESTS = 100
+const REQUESTS = 50
 const DOCUMENT = JSON.stringify(Array.from({ length: 50 }, (_, id) => ({ id, name: `name ${id}`, tags: ['a', 'b'] })))
 const WORK = {
-  hashing: () => pbkdf2Sync('a password', 'some salt', 50, 32, 'sha256'),
+  waiting: () => {},
   parsing: () => JSON.parse(DOCUMENT),
 }
 
 export async function run({ quick }) {
-  const counts = quick ? { processes: 1, slices: 3 } : { processes: 11, slices: 4, warmups: 1 }
+  const counts = quick ? { processes: 1, slices: 3 } : { processes: 21, slices: 12, warmups: 1 }
   const rows = []
   const goals = []
   for (const work of Object.keys(WORK)) {
@@ -30,11 +29,19 @@ export async function run({ quick }) {
       const isBare = variant === 'bare'
       rows.push([work, variant, cost[variant], isBare ? '' : added[variant], isBare ? '' : percent(variant)])
     }
-    goals.push({
-      text: `beside 1 ms of ${work}: added under 0.1 %, in %`,
-      value: percent('data20'),
-      met: percent('data20') < 0.1,
-    })
+    const share = added.data20 / added['no-op onResponse']
+    goals.push(
+      {
+        text: `beside 1 ms of ${work}: added at most what a no-op \`onResponse\` hook adds, share of it`,
+        value: share,
+        met: share <= 1,
+      },
+      {
+        text: `beside 1 ms of ${work}: added under 0.1 %, in %`,
+        value: percent('data20'),
+        met: percent('data20') < 0.1,
+      },
+    )
   }
   return {
     tables: [{ head: ['handler', '', 'µs around the handler', 'added µs', 'added share of the request, %'], rows }],

@@ -1,5 +1,6 @@
 // One application of ten routes, measured by nobody, by us and by the peers, each as its README begins.
 import { httpMetrics } from '@data20/http-metrics'
+import { metricsCore } from '@data20/metrics-core'
 import promster from '@promster/fastify'
 import Fastify from 'fastify'
 import fastifyMetrics from 'fastify-metrics'
@@ -10,10 +11,17 @@ const ROUTES = Array.from({ length: 10 }, (_, index) => `/api/v1/resource-${inde
 /** What is asked for, in turn. */
 export const PATHS = ROUTES.map((route) => `${route}/4711`)
 
+/** Without the metrics of the process, which cost something per garbage collection and nothing per request. */
+export const ALONE = 'data20, HTTP alone'
+
 /** What a variant does to an application; insertion order is the order of the tables. */
 const PLUGINS = {
   bare: () => {},
   'no-op onResponse': (app) => app.addHook('onResponse', (_request, _reply, done) => done()),
+  [ALONE]: async (app) => {
+    await app.register(metricsCore, { defaultMetrics: false })
+    await app.register(httpMetrics)
+  },
   data20: (app) => app.register(httpMetrics),
   'prom-client, by hand': addByHand,
   'fastify-metrics, no summary': (app) =>
