@@ -578,13 +578,15 @@ t.test('a label value that is the overflow marker itself loses nothing', async (
   t.same(await samples(metrics, 'c_'), [`c_total{a="${OVERFLOW}"} 4`, 'c_total{a="1"} 1'])
 })
 
-t.test('one million distinct label values leave the series at the cap and resident memory within 30 MB', (t) => {
+t.test('one million distinct label values leave the series at the cap and resident memory within 10 MB', (t) => {
   const script = fileURLToPath(new URL('fixtures/label-flood.mjs', import.meta.url))
-  const { stdout, stderr } = spawnSync(process.execPath, ['--expose-gc', script], { encoding: 'utf8', env })
+  // Node.js 24 lets the young generation grow by steps of 32 MB and more, whatever fills it.
+  const flags = ['--expose-gc', '--max-semi-space-size=4']
+  const { stdout, stderr } = spawnSync(process.execPath, [...flags, script], { encoding: 'utf8', env })
   t.comment(stdout.trim())
   const { series, grownBytes, overflow } = JSON.parse(stdout || `{"error":${JSON.stringify(stderr)}}`)
   t.equal(series, 1001)
   t.equal(overflow, 999_000)
-  t.ok(grownBytes < 30 * 1024 * 1024, `${grownBytes} bytes`)
+  t.ok(grownBytes < 10 * 1024 * 1024, `${grownBytes} bytes`)
   t.end()
 })
