@@ -8,7 +8,7 @@ export const title = 'HTTP: the framework path'
 export const method =
   'CPU time of one GET of ten routes in turn through Fastify: real `IncomingMessage` and `ServerResponse` on a connection that swallows what is written, given to `app.routing`, detached and closed as Node does it. Every plugin with its defaults; to the defaults of ours and of the peers belong metrics of the process, whose observer of garbage collections costs CPU per collection, whatever is counted per request. *HTTP alone* is ours without them (`defaultMetrics: false`), to be held beside what has none. On a server data20 listens to its `request` event too, for the requests that Fastify answers without a hook; the last line has the request pass that way. What is added is the median of the differences to the bare application in the same round. Slices of 25 ms.'
 
-const BY_EVENT = "data20, by the server's event"
+const BY_EVENT = `${ALONE}, by the server's event`
 const VARIANTS = [...PLUGINS, BY_EVENT]
 const BATCH = 100
 /** Until the JIT has settled. */
@@ -51,7 +51,7 @@ export async function run({ quick }) {
 
 export async function start(variant) {
   const isByEvent = variant === BY_EVENT
-  const app = await createApp(isByEvent ? 'data20' : variant)
+  const app = await createApp(isByEvent ? ALONE : variant)
   const accept = isByEvent ? (...pair) => app.server.emit('request', ...pair) : app.routing
   const connection = createConnection()
   for (let count = 0; count < WARMUP_BATCHES; count += 1) await new Promise(batch)
