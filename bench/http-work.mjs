@@ -17,7 +17,7 @@ const WORK = {
 }
 
 export async function run({ quick }) {
-  const counts = quick ? { processes: 1, slices: 3 } : { processes: 21, slices: 12, warmups: 1 }
+  const counts = quick ? { processes: 1, slices: 3 } : { processes: 15, slices: 12, warmups: 1 }
   const rows = []
   const goals = []
   for (const work of Object.keys(WORK)) {

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import type { IncomingMessage } from 'node:http'
 import { performance } from 'node:perf_hooks'
 import type { Duplex } from 'node:stream'
 import { type CounterSeries, ensureMetrics } from '@data20/metrics-core'
@@ -30,11 +31,6 @@ declare module 'fastify' {
   }
 }
 
-/** On a socket, the response to its latest request. */
-const kLatest = Symbol('data20.http.latest')
-/** On a socket, the responses that wait for an earlier one to end. */
-const kWaiting = Symbol('data20.http.waiting')
-
 /** What is known of a request until its response is closed. */
 class Measurement {
   /** Milliseconds of `performance.now()` at which the request was there. */
@@ -49,16 +45,21 @@ class Measurement {
   refused: number | undefined = undefined
 }
 
-type MeasuredSocket = Duplex & { [kLatest]?: RawResponse; [kWaiting]?: Set<RawResponse> }
-
 async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions): Promise<void> {
   // A second registration would count everything twice.
   if (fastify.hasDecorator('httpMetrics')) return
   const { sizes = false, labels = {} } = options
   const hasCustomLabels = Object.keys(labels).length > 0
-  /** On a response; an application inside of another, which has both their hooks, is measured for itself. */
+
+  // Marks of this registration only: a request may pass through an application inside of another, both of them measured.
+  /** On a response. */
   const kMeasurement: unique symbol = Symbol('data20.http.measurement')
+  /** On a socket, the response to its latest request. */
+  const kLatest: unique symbol = Symbol('data20.http.latest')
+  /** On a socket, the responses that wait for an earlier one to end. */
+  const kWaiting: unique symbol = Symbol('data20.http.waiting')
   type MeasuredResponse = RawResponse & { [kMeasurement]?: Measurement }
+  type MeasuredSocket = Duplex & { [kLatest]?: MeasuredResponse; [kWaiting]?: Set<MeasuredResponse> }
 
   const metrics = await ensureMetrics(fastify)
   const routes = createRoutes(metrics, fastify, options)
@@ -80,25 +81,23 @@ async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions
   function observeServer(server: FastifyInstance['server']): void {
     // Ahead of Fastify's own listener: it answers some requests (a malformed URL, one during close()) without any hook.
     server.prependListener('request', (request, response) => {
-      begin(response)
+      begin(request, response)
       // HTTP/2's sockets are shared, and guarded against such marks; its parser errors end sessions.
-      if (request.httpVersionMajor !== 1) return
-      const socket = request.socket as MeasuredSocket
-      socket[kLatest] = response
-      if (response.socket === null) awaitSocket(response, socket)
+      if (request.httpVersionMajor === 1) (request.socket as MeasuredSocket)[kLatest] = response
     })
     server.on('clientError', onClientError)
   }
 
-  function begin(response: MeasuredResponse): Measurement {
+  function begin(request: IncomingMessage, response: MeasuredResponse): Measurement {
     const measurement = new Measurement()
     response[kMeasurement] = measurement
     response.on('close', onClose)
+    if (request.httpVersionMajor === 1 && response.socket === null) awaitSocket(response, request.socket)
     return measurement
   }
 
   /** Node.js closes the response that a socket is busy with, and forgets those pipelined behind it: they end with the socket. */
-  function awaitSocket(response: RawResponse, socket: MeasuredSocket): void {
+  function awaitSocket(response: MeasuredResponse, socket: MeasuredSocket): void {
     let waiting = socket[kWaiting]
     if (waiting === undefined) {
       waiting = new Set()
@@ -119,7 +118,7 @@ async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions
   /** Gives a request to its route. Apart from the hook, which is then small enough to become part of Fastify's code. */
   function assign(request: FastifyRequest, response: MeasuredResponse): void {
     // Under inject(), or in an encapsulated part, no server has announced the request.
-    const measurement = response[kMeasurement] ?? begin(response)
+    const measurement = response[kMeasurement] ?? begin(request.raw, response)
     // A handler may give a request to `app.routing` once more: it remains one, of its first route.
     if (measurement.route !== undefined) return
     const route = routes.find(routeContext(request), request.raw.method as string)
@@ -130,8 +129,8 @@ async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions
     if (sizes) measurement.bodies = countBodies(request.raw, response)
   }
 
-  function onClose(this: RawResponse): void {
-    const measurement = (this as MeasuredResponse)[kMeasurement]!
+  function onClose(this: MeasuredResponse): void {
+    const measurement = this[kMeasurement]!
     const known = measurement.route
     if (known === null) return
     const route = known ?? routes.unmatched((this as { req: { method?: string } }).req.method)
@@ -158,7 +157,7 @@ async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions
     const latest = socket[kLatest]
     if (latest !== undefined && !latest.destroyed && !latest.headersSent) {
       // The connection ends with the parser's own answer, which the client takes for the answer to this request.
-      ;(latest as MeasuredResponse)[kMeasurement]!.refused = statusOfParserError(code)
+      latest[kMeasurement]!.refused = statusOfParserError(code)
     }
     // Bytes of a body are part of a request, and it is counted.
     if (latest !== undefined && !latest.req.complete) return

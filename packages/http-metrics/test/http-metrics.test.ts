@@ -6,7 +6,15 @@ import type { FastifyInstance } from 'fastify'
 import Fastify from 'fastify'
 import t, { type Test } from 'tap'
 import httpMetrics from '../src/index.ts'
-import { buildApp, type Client, Exposition, exchanges, http2Exchanges, Ledger, settledExposition } from './traffic.ts'
+import {
+  buildApp,
+  type Client,
+  type Exposition,
+  exchanges,
+  http2Exchanges,
+  Ledger,
+  settledExposition,
+} from './traffic.ts'
 
 const REQUEST_LABELS = ['endpoint', 'method', 'status']
 
@@ -390,16 +398,29 @@ t.test('registering twice counts once', async (t) => {
 
 t.test('registered in an encapsulated part, only that part is counted', async (t) => {
   const app = Fastify()
+  let inside = app
   app.get('/outside', async () => 'ok')
   await app.register(async (child) => {
     await child.register(httpMetrics)
     child.get('/inside', async () => 'ok')
-    app.decorate('exposeInside', () => child.metrics.expose())
+    child.get('/slow', () => new Promise(() => {}))
+    inside = child
   })
   const client = await listen(t, app)
   for (const path of ['/inside', '/outside', '/nowhere']) await statusOf(client, path)
-  const { body } = await (app as unknown as { exposeInside(): Promise<{ body: Buffer }> }).exposeInside()
-  t.strictSame([...new Exposition(body.toString()).counts('http_requests_total', ['endpoint'])], [['/inside', 1]])
+  // Its answer waits for that of the slow one, until the client has left.
+  const socket = net.connect(client.port, '127.0.0.1')
+  socket.write(['/slow', '/inside'].map((path) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`).join(''))
+  // Both arrive in one piece.
+  await once(app.server, 'request')
+  socket.destroy()
+
+  const exposition = await settledExposition(inside)
+  t.strictSame(sorted(exposition.counts('http_requests_total', REQUEST_LABELS)), [
+    ['/inside GET 200', 1],
+    ['/inside GET 499', 1],
+    ['/slow GET 499', 1],
+  ])
 })
 
 t.test('a request that is routed twice is one request, of its first route', async (t) => {
