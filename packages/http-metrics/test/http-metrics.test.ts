@@ -398,7 +398,7 @@ t.test('registering twice counts once', async (t) => {
 
 t.test('registered in an encapsulated part, only that part is counted', async (t) => {
   const app = Fastify()
-  let inside = app
+  let inside: FastifyInstance = app
   app.get('/outside', async () => 'ok')
   await app.register(async (child) => {
     await child.register(httpMetrics)
