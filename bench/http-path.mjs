@@ -2,7 +2,7 @@
 import { ALONE, createApp, PATHS, VARIANTS as PLUGINS } from './lib/apps.mjs'
 import { createConnection, exchange } from './lib/exchange.mjs'
 import { cpuPerThing, sideBySide } from './lib/processes.mjs'
-import { addedTypicals, typicals } from './lib/statistics.mjs'
+import { addedTypicals, shareGoal, typicals } from './lib/statistics.mjs'
 
 export const title = 'HTTP: the framework path'
 export const method =
@@ -22,10 +22,6 @@ export async function run({ quick }) {
   )
   const cost = typicals(values)
   const added = addedTypicals(values)
-  const goal = (text, variant, reference, atMost) => {
-    const share = added[variant] / added[reference]
-    return { text, value: share, met: share <= atMost }
-  }
   const percent = added[ALONE] / 10_000
   return {
     tables: [
@@ -41,9 +37,14 @@ export async function run({ quick }) {
       },
     ],
     goals: [
-      goal('HTTP alone: added at most what a no-op `onResponse` hook adds, share of it', ALONE, 'no-op onResponse', 1),
-      goal('added at most 1/10 of fastify-metrics, share of it', 'data20', 'fastify-metrics', 0.1),
-      goal('added at most 1/10 of @promster/fastify, share of it', 'data20', '@promster/fastify', 0.1),
+      shareGoal(
+        'HTTP alone: added at most what a no-op `onResponse` hook adds',
+        added[ALONE],
+        added['no-op onResponse'],
+        1,
+      ),
+      shareGoal('added at most 1/10 of fastify-metrics', added.data20, added['fastify-metrics'], 0.1),
+      shareGoal('added at most 1/10 of @promster/fastify', added.data20, added['@promster/fastify'], 0.1),
       { text: 'HTTP alone: added under 0.1 % of a request of 1 ms, in %', value: percent, met: percent < 0.1 },
     ],
   }

@@ -2,7 +2,7 @@
 import { createApp, PATHS } from './lib/apps.mjs'
 import { createConnection, exchange } from './lib/exchange.mjs'
 import { sideBySide } from './lib/processes.mjs'
-import { addedTypicals, quantile, typicals } from './lib/statistics.mjs'
+import { addedTypicals, quantile, shareGoal, typicals } from './lib/statistics.mjs'
 
 export const title = 'HTTP: beside a handler of 1 ms'
 export const method =
@@ -29,13 +29,13 @@ export async function run({ quick }) {
       const isBare = variant === 'bare'
       rows.push([work, variant, cost[variant], isBare ? '' : added[variant], isBare ? '' : percent(variant)])
     }
-    const share = added.data20 / added['no-op onResponse']
     goals.push(
-      {
-        text: `beside 1 ms of ${work}: added at most what a no-op \`onResponse\` hook adds, share of it`,
-        value: share,
-        met: share <= 1,
-      },
+      shareGoal(
+        `beside 1 ms of ${work}: added at most what a no-op \`onResponse\` hook adds`,
+        added.data20,
+        added['no-op onResponse'],
+        1,
+      ),
       {
         text: `beside 1 ms of ${work}: added under 0.1 %, in %`,
         value: percent('data20'),

@@ -32,3 +32,8 @@ export function addedTypicals(values) {
   const added = (processes) => processes.map((slices, round) => quantile(slices, 0.25) - quantile(base[round], 0.25))
   return Object.fromEntries(Object.entries(values).map(([variant, processes]) => [variant, median(added(processes))]))
 }
+
+/** A goal: a value that is at most so large a share of another. Compared as a product, since noise can put the other below zero. */
+export function shareGoal(text, value, reference, atMost) {
+  return { text: `${text}, share of it`, value: value / reference, met: value <= reference * atMost }
+}
