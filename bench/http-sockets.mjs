@@ -1,11 +1,12 @@
 // What do metrics add to a request that comes over a socket?
 import { createApp, VARIANTS } from './lib/apps.mjs'
 import { cpuNanoseconds, sideBySide, Worker } from './lib/processes.mjs'
+import { ADDED, addedCells } from './lib/report.mjs'
 import { addedTypicals, typicals } from './lib/statistics.mjs'
 
 export const title = 'HTTP: over sockets'
 export const method =
-  "CPU time of the server's process for one GET over the loopback, ten kept-alive connections, one load generator in a process of its own for all servers. Slices of 500 requests. What is added is the median of the differences to the bare application in the same round."
+  "CPU time of the server's process for one GET over the loopback, ten kept-alive connections, one load generator in a process of its own for all servers. Slices of 500 requests. What is added is the median of the differences to the bare application in the same round, and beside it the interval that holds it with 95 %."
 
 const COUNT = 500
 
@@ -26,13 +27,16 @@ export async function run({ quick }) {
     return {
       tables: [
         {
-          head: ['', 'µs per request', 'added µs', 'times ours'],
-          rows: VARIANTS.map((variant) => [
-            variant,
-            cost[variant] / 1000,
-            variant === 'bare' ? '' : added[variant] / 1000,
-            variant === 'bare' ? '' : added[variant] / added.data20,
-          ]),
+          head: ['', 'µs per request', ...ADDED, 'times ours'],
+          rows: [
+            ['bare', cost.bare / 1000, '', '', ''],
+            ...VARIANTS.slice(1).map((variant) => [
+              variant,
+              cost[variant] / 1000,
+              ...addedCells(added[variant], 1000),
+              added[variant].value / added.data20.value,
+            ]),
+          ],
         },
       ],
       goals: [],

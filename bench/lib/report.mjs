@@ -24,6 +24,14 @@ export function format(value) {
   return `${Number(value.toPrecision(2))}`
 }
 
+/** The heads of {@link addedCells}. */
+export const ADDED = ['added µs', 'with 95 %']
+
+/** What a variant adds, as `addedTypicals()` returns it, in units of which so many make a microsecond. */
+export function addedCells({ value, from, to }, units = 1) {
+  return [value / units, `${format(from / units)} to ${format(to / units)}`]
+}
+
 function toTable({ head, rows }) {
   const lines = [head, head.map((_, index) => (index === 0 ? '---' : '---:')), ...rows.map((row) => row.map(format))]
   return lines.map((cells) => `| ${cells.join(' | ')} |`).join('\n')
