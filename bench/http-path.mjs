@@ -1,5 +1,5 @@
 // What do metrics add to the way of a request through Fastify, without the network?
-import { ALONE, createApp, PATHS, VARIANTS as PLUGINS } from './lib/apps.mjs'
+import { ALONE, createApp, PATHS, VARIANTS } from './lib/apps.mjs'
 import { createConnection, exchange } from './lib/exchange.mjs'
 import { cpuPerThing, sideBySide } from './lib/processes.mjs'
 import { ADDED, addedCells } from './lib/report.mjs'
@@ -7,10 +7,8 @@ import { addedTypicals, shareGoal, typicals } from './lib/statistics.mjs'
 
 export const title = 'HTTP: the framework path'
 export const method =
-  'CPU time of one GET of ten routes in turn through Fastify: real `IncomingMessage` and `ServerResponse` on a connection that swallows what is written, given to `app.routing`, detached and closed as Node does it. Every plugin with its defaults; to the defaults of ours and of the peers belong metrics of the process, whose observer of garbage collections costs CPU per collection, whatever is counted per request. *HTTP alone* is ours without them (`defaultMetrics: false`), to be held beside what has none. On a server data20 listens to its `request` event too, for the requests that Fastify answers without a hook; the last line has the request pass that way. What is added is the median of the differences to the bare application in the same round, and beside it the interval that holds it with 95 %. Slices of 25 ms.'
+  'CPU time of one GET of ten routes in turn through Fastify: real `IncomingMessage` and `ServerResponse` on a connection that swallows what is written, given to `app.routing`, detached and closed as Node does it. Every plugin with its defaults; to the defaults of ours and of the peers belong metrics of the process, whose observer of garbage collections costs CPU per collection, whatever is counted per request. *HTTP alone* is ours without them (`defaultMetrics: false`), to be held beside what has none. What is added is the median of the differences to the bare application in the same round, and beside it the interval that holds it with 95 %. Slices of 25 ms.'
 
-const BY_EVENT = `${ALONE}, by the server's event`
-const VARIANTS = [...PLUGINS, BY_EVENT]
 const BATCH = 100
 /** Until the JIT has settled. */
 const WARMUP_BATCHES = 300
@@ -55,9 +53,7 @@ export async function run({ quick }) {
 }
 
 export async function start(variant) {
-  const isByEvent = variant === BY_EVENT
-  const app = await createApp(isByEvent ? ALONE : variant)
-  const accept = isByEvent ? (...pair) => app.server.emit('request', ...pair) : app.routing
+  const app = await createApp(variant)
   const connection = createConnection()
   for (let count = 0; count < WARMUP_BATCHES; count += 1) await new Promise(batch)
   return () => cpuPerThing(() => new Promise(batch), BATCH)
@@ -69,7 +65,7 @@ export async function start(variant) {
     function next() {
       if (left === 0) return setImmediate(resolve)
       left -= 1
-      exchange(accept, connection, PATHS[left % PATHS.length], next)
+      exchange(app.routing, connection, PATHS[left % PATHS.length], next)
     }
   }
 }

@@ -25,7 +25,7 @@ export const http: Dashboard = {
         },
         {
           title: 'Requests by status',
-          description: 'Requests per second by status. 499: the client left before any answer.',
+          description: 'Requests per second by status. 499: the connection ended before any answer.',
           unit: 'reqps',
           isStacked: true,
           queries: [

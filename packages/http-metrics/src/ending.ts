@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { constants, type Http2ServerResponse } from 'node:http2'
 import type { PHASES } from './metrics.ts'
 
@@ -12,8 +12,10 @@ const { NGHTTP2_NO_ERROR, NGHTTP2_INTERNAL_ERROR } = constants
 /** A response of HTTP/1.1, HTTP/2 or `inject()`. */
 export type RawResponse = (ServerResponse | Http2ServerResponse) & { isLightMyRequest?: true }
 
+const SWITCHING_PROTOCOLS = 101
+
 /** The status that nginx made customary for "client closed request". */
-export const CLIENT_CLOSED_REQUEST = 499
+const CLIENT_CLOSED_REQUEST = 499
 
 /**
  * What Fastify answers, past the response, when the parser refuses what a connection brings; `undefined` when the client
@@ -25,40 +27,85 @@ export function statusOfParserError(code: string | undefined): number | undefine
   return code === 'HPE_HEADER_OVERFLOW' ? 431 : 400
 }
 
+/** Whether bytes are what broke a connection: the parser refused them, or they did not come in time. */
+export function isParserError(code: string): boolean {
+  return code.startsWith('HPE_') || code === 'ERR_HTTP_REQUEST_TIMEOUT'
+}
+
+/** Whether a response has been closed, so that its `close` will not come. */
+export function isClosed(response: RawResponse): boolean {
+  if (!('stream' in response)) return response.closed
+  return response.stream === undefined || response.stream.destroyed || response.stream.aborted
+}
+
 /** Whether the whole response was handed to the system. */
 export function isComplete(response: RawResponse): boolean {
   // inject() destroys its response once it is ended, before the stream has counted it as finished.
   if (response.isLightMyRequest === true) return response.writableEnded
   if ('stream' in response) {
-    // HTTP/2's compatibility layer emits `finish` for a cancelled stream too. NO_ERROR and nothing left to write is an end.
+    // HTTP/2's compatibility layer emits `finish` for a cancelled stream too, and Node.js ends it in the handler's place.
     const { stream } = response
     return stream === undefined
       ? response.writableEnded
-      : stream.writableFinished && stream.rstCode === NGHTTP2_NO_ERROR
+      : stream.writableFinished && !stream.aborted && stream.rstCode === NGHTTP2_NO_ERROR
   }
-  return response.writableFinished
+  if (!response.writableFinished) return false
+  // What is written to a socket that is destroyed counts as finished; what is sent takes the socket from the response.
+  return response.socket === null || !response.socket.destroyed || isUpgrade(response.req)
+}
+
+type Phase = (typeof PHASES)[number]
+
+/** The status and the phase of a response that is not complete; without a phase when the client had an answer nevertheless. */
+export function brokenEnding(
+  response: RawResponse,
+  { refused, isUnsent }: { refused: number | undefined; isUnsent: boolean },
+): { status: number; phase: Phase | undefined } {
+  if (isUpgraded(response)) return { status: SWITCHING_PROTOCOLS, phase: undefined }
+  if (refused !== undefined) return { status: refused, phase: undefined }
+  const isSent = !isUnsent && hasSentHeaders(response)
+  return {
+    status: isSent ? response.statusCode : CLIENT_CLOSED_REQUEST,
+    // The client left when its end of the connection came first.
+    phase: isBrokenByServer(response) ? 'truncated' : isSent ? 'mid_response' : 'before_headers',
+  }
+}
+
+/** Whether a handler has taken the socket for a WebSocket or the like, and answered there. */
+function isUpgraded(response: RawResponse): boolean {
+  if ('stream' in response || !isUpgrade(response.req)) return false
+  return !response.headersSent && response.req.socket.bytesWritten > 0
+}
+
+/** Whether a request came by the server's `upgrade` event. Nobody takes the socket from its response. */
+function isUpgrade(request: IncomingMessage): boolean {
+  return (request as { upgrade?: boolean }).upgrade === true
 }
 
 /** Whether the client can have seen the status: not while the response waits, pipelined, for an earlier one to end. */
-export function hasSentHeaders(response: RawResponse): boolean {
+function hasSentHeaders(response: RawResponse): boolean {
   return response.headersSent && ('stream' in response || response.socket !== null)
 }
 
-/**
- * Who broke it off, and when. The client left when its end of the socket came first: it said FIN or RST, or it reset the
- * HTTP/2 stream; a response that the server destroyed by itself, as a stream that throws half-way does, is truncated.
- */
-export function phaseOf(response: RawResponse): (typeof PHASES)[number] {
-  if (isBrokenByServer(response)) return 'truncated'
-  return hasSentHeaders(response) ? 'mid_response' : 'before_headers'
-}
-
+/** A response that the server destroyed by itself, as a stream that throws half-way does. */
 function isBrokenByServer(response: RawResponse): boolean {
   if ('stream' in response) {
     const { stream } = response
-    // `aborted` is true for both sides; a client that leaves resets the stream, or Node.js does so in its name.
-    return stream !== undefined && (stream.rstCode === NGHTTP2_NO_ERROR || stream.rstCode === NGHTTP2_INTERNAL_ERROR)
+    // A client that leaves resets the stream, or Node.js destroys it in the client's name, with the connection's error or
+    // another code than these.
+    if (!stream?.destroyed || stream.writableEnded || isOfConnection(stream.errored)) return false
+    return stream.rstCode === NGHTTP2_NO_ERROR || stream.rstCode === NGHTTP2_INTERNAL_ERROR
   }
   const { socket } = response.req
-  return socket.destroyed && !socket.readableEnded && socket.errored === null
+  if (!socket.destroyed || socket.readableEnded) return false
+  // What the response was destroyed with may be the error of another connection, a system call's too; of its own it gets
+  // no other than `aborted`, from Node.js 24 on.
+  return response.errored ? response.errored.message !== 'aborted' : !isOfConnection(socket.errored)
+}
+
+/** Whether an error came from the connection, and not from `destroy(error)`. */
+function isOfConnection(error: Error | null): boolean {
+  if (error === null) return false
+  const { code } = error as NodeJS.ErrnoException
+  return 'syscall' in error || /^(HPE|ERR_SSL|ERR_HTTP2)_/.test(`${code}`)
 }

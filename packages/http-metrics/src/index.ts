@@ -5,21 +5,23 @@
  *
  * @module
  */
-import type { IncomingMessage } from 'node:http'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { performance } from 'node:perf_hooks'
 import type { Duplex } from 'node:stream'
-import { type CounterSeries, ensureMetrics } from '@data20/metrics-core'
+import { type CounterSeries, ensureMetrics, type Metrics } from '@data20/metrics-core'
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { brokenEnding, isClosed, isComplete, isParserError, type RawResponse, statusOfParserError } from './ending.ts'
 import {
-  CLIENT_CLOSED_REQUEST,
-  hasSentHeaders,
-  isComplete,
-  phaseOf,
-  type RawResponse,
-  statusOfParserError,
-} from './ending.ts'
-import { addFirstOnRequestHook, isRoot, routeContext, secondaryServers } from './internals.ts'
+  addFirstOnRequestHook,
+  busyResponse,
+  isHttp1,
+  isRoot,
+  REQUEST_START,
+  type RequestStart,
+  routeContext,
+  secondaryServers,
+} from './internals.ts'
 import { httpMetricDefinitions, PARSER_ERROR_CODES } from './metrics.ts'
 import type { CustomLabel, HttpMetricsOptions, RouteMetricsOptions } from './options.ts'
 import { createRoutes, type RouteSeries } from './routes.ts'
@@ -41,27 +43,37 @@ class Measurement {
   request: FastifyRequest | undefined = undefined
   /** For sizes. */
   bodies: CountedBodies | undefined = undefined
-  /** The status of a request whose body the parser refused. */
+  /** The status of Fastify's answer to what the parser refused: its body, or bytes behind it. */
   refused: number | undefined = undefined
+  /** Whether the client's end of the connection came before any header: what is written since reaches nobody. */
+  isUnsent = false
 }
+
+declare const kMeasurementType: unique symbol
+type MeasurementMark = typeof kMeasurementType
+type MeasuredResponse = RawResponse & { [kMeasurementType]?: Measurement }
+
+/**
+ * The mark on a response that holds its {@link Measurement}: one for each registry. Two registrations with the same
+ * registry, in the application and in a part of it, count a request once; an application inside of another has its own.
+ */
+const marks = new WeakMap<Metrics, MeasurementMark>()
 
 async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions): Promise<void> {
   // A second registration would count everything twice.
-  if (fastify.hasDecorator('httpMetrics')) return
+  if (fastify.httpMetrics === true) return
   const { sizes = false, labels = {} } = options
   const hasCustomLabels = Object.keys(labels).length > 0
 
-  // Marks of this registration only: a request may pass through an application inside of another, both of them measured.
-  /** On a response. */
-  const kMeasurement: unique symbol = Symbol('data20.http.measurement')
   /** On a socket, the response to its latest request. */
   const kLatest: unique symbol = Symbol('data20.http.latest')
   /** On a socket, the responses that wait for an earlier one to end. */
   const kWaiting: unique symbol = Symbol('data20.http.waiting')
-  type MeasuredResponse = RawResponse & { [kMeasurement]?: Measurement }
   type MeasuredSocket = Duplex & { [kLatest]?: MeasuredResponse; [kWaiting]?: Set<MeasuredResponse> }
 
   const metrics = await ensureMetrics(fastify)
+  const kMeasurement: MeasurementMark = marks.get(metrics) ?? (Symbol('data20.http.measurement') as MeasurementMark)
+  marks.set(metrics, kMeasurement)
   const routes = createRoutes(metrics, fastify, options)
   const parserErrors = metrics.counter(httpMetricDefinitions.parserErrors)
   const parserErrorSeries = new Map<string, CounterSeries>(
@@ -79,20 +91,36 @@ async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions
   }
 
   function observeServer(server: FastifyInstance['server']): void {
-    // Ahead of Fastify's own listener: it answers some requests (a malformed URL, one during close()) without any hook.
-    server.prependListener('request', (request, response) => {
-      begin(request, response)
-      // HTTP/2's sockets are shared, and guarded against such marks; its parser errors end sessions.
-      if (request.httpVersionMajor === 1) (request.socket as MeasuredSocket)[kLatest] = response
-    })
+    // Before any listener: Node.js answers some requests itself (no Host, too many on a connection), and Fastify some
+    // without a hook (a malformed URL, one during close()).
+    const onStart = (message: unknown) => {
+      const { response, socket, server: receiver } = message as RequestStart
+      if (receiver === server) onRequestStart(response, socket)
+    }
+    const observe = () => subscribe(REQUEST_START, onStart)
+    if (server.listening) observe()
+    server.on('listening', observe)
+    server.on('close', () => unsubscribe(REQUEST_START, onStart))
+    // HTTP/2 has no such channel.
+    if (!isHttp1(server)) server.prependListener('request', (_request, response) => begin(response))
     server.on('clientError', onClientError)
   }
 
-  function begin(request: IncomingMessage, response: MeasuredResponse): Measurement {
+  function onRequestStart(response: MeasuredResponse, socket: MeasuredSocket): void {
+    begin(response)
+    if (busyResponse(socket) !== undefined) awaitSocket(response, socket)
+    if (socket[kLatest] === undefined) socket.on('end', onEnd)
+    socket[kLatest] = response
+  }
+
+  function begin(response: MeasuredResponse): Measurement {
+    const known = response[kMeasurement]
+    if (known !== undefined) return known
     const measurement = new Measurement()
     response[kMeasurement] = measurement
     response.on('close', onClose)
-    if (request.httpVersionMajor === 1 && response.socket === null) awaitSocket(response, request.socket)
+    // HTTP/2: a stream that is reset with NO_ERROR while something waits to be sent is aborted, and never closed.
+    if ('stream' in response) response.stream.on('aborted', () => onClose.call(response))
     return measurement
   }
 
@@ -117,8 +145,7 @@ async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions
 
   /** Gives a request to its route. Apart from the hook, which is then small enough to become part of Fastify's code. */
   function assign(request: FastifyRequest, response: MeasuredResponse): void {
-    // Under inject(), or in an encapsulated part, no server has announced the request.
-    const measurement = response[kMeasurement] ?? begin(request.raw, response)
+    const measurement = response[kMeasurement] ?? beginUnannounced(response)
     // A handler may give a request to `app.routing` once more: it remains one, of its first route.
     if (measurement.route !== undefined) return
     const route = routes.find(routeContext(request), request.raw.method as string)
@@ -127,6 +154,24 @@ async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions
     route.inFlight.inc()
     if (hasCustomLabels) measurement.request = request
     if (sizes) measurement.bodies = countBodies(request.raw, response)
+  }
+
+  /** Under inject(), in an encapsulated part, and inside another application, no server has announced the request. */
+  function beginUnannounced(response: MeasuredResponse): Measurement {
+    const measurement = begin(response)
+    if (isClosed(response)) {
+      // Over before an application inside another got it.
+      measurement.isUnsent = !response.headersSent
+      process.nextTick(() => onClose.call(response))
+    } else if (!('stream' in response) && response.socket === null) awaitSocket(response, response.req.socket)
+    return measurement
+  }
+
+  /** The client's end of the connection: Node.js sends nothing more. */
+  function onEnd(this: Duplex): void {
+    const response = busyResponse(this) as MeasuredResponse | undefined
+    const measurement = response?.[kMeasurement]
+    if (measurement !== undefined) measurement.isUnsent = !response!.headersSent
   }
 
   function onClose(this: MeasuredResponse): void {
@@ -140,26 +185,28 @@ async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions
     measurement.route = null
 
     const seconds = (performance.now() - measurement.start) / 1000
-    const { refused } = measurement
-    // Node.js calls a response finished that was written to a socket destroyed already.
-    const complete = refused === undefined && isComplete(this)
-    const status = refused ?? (complete || hasSentHeaders(this) ? this.statusCode : CLIENT_CLOSED_REQUEST)
+    let status = this.statusCode
+    if (!isComplete(this)) {
+      const ending = brokenEnding(this, measurement)
+      status = ending.status
+      if (ending.phase !== undefined) route.aborted[ending.phase].inc()
+    }
     const series = hasCustomLabels ? route.withLabels(measurement.request) : route.requests
     series.count(status)
     series.duration.observe(seconds)
-    if (!complete && refused === undefined) route.aborted[phaseOf(this)].inc()
     measurement.bodies?.observe(route)
+    // A connection that idles keeps its latest response, and would keep all that the application knows of the request.
+    measurement.request = undefined
   }
 
-  function onClientError({ code = 'other' }: NodeJS.ErrnoException, socket: MeasuredSocket): void {
-    // The connection broke: no bytes that the parser refused.
-    if (code === 'ECONNRESET' || code === 'EPIPE') return
-    const latest = socket[kLatest]
-    if (latest !== undefined && !latest.destroyed && !latest.headersSent) {
-      // The connection ends with the parser's own answer, which the client takes for the answer to this request.
-      latest[kMeasurement]!.refused = statusOfParserError(code)
-    }
+  function onClientError({ code = '' }: NodeJS.ErrnoException, socket: MeasuredSocket): void {
+    // All that breaks a connection comes here, the application's own destroy(error) too.
+    if (!isParserError(code)) return
+    // The connection ends with Fastify's answer, which the client takes for that to the first request without one.
+    const refused = (busyResponse(socket) as MeasuredResponse | undefined)?.[kMeasurement]
+    if (refused !== undefined && !busyResponse(socket)!.headersSent) refused.refused = statusOfParserError(code)
     // Bytes of a body are part of a request, and it is counted.
+    const latest = socket[kLatest]
     if (latest !== undefined && !latest.req.complete) return
     const series = parserErrorSeries.get(code) ?? parserErrorSeries.get('other')
     series?.inc()

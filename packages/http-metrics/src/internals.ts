@@ -1,9 +1,11 @@
 /**
- * What is read of Fastify's inside, each with what happens where a later version has it no more.
+ * What is read of the inside of Fastify and Node.js, each with what happens where a later version has it no more.
  *
  * @module
  */
-import type { Server } from 'node:http'
+import { Server as HttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { Server as HttpsServer } from 'node:https'
+import type { Duplex } from 'node:stream'
 import type { FastifyInstance, FastifyRequest, onRequestHookHandler } from 'fastify'
 
 type Internals = Record<symbol, unknown>
@@ -37,6 +39,26 @@ export async function addFirstOnRequestHook(fastify: FastifyInstance, hook: onRe
 export function secondaryServers(fastify: FastifyInstance): Server[] {
   const symbol = findSymbol(fastify, 'fastify.serverBindings')
   return symbol === undefined ? [] : ((fastify as unknown as Internals)[symbol] as Server[])
+}
+
+/** The channel on which Node.js says that it has read a request's headers, before it looks at them. */
+export const REQUEST_START = 'http.server.request.start'
+
+export interface RequestStart {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly socket: Duplex
+  readonly server: unknown
+}
+
+/** Whether the requests of a server come over {@link REQUEST_START}. */
+export function isHttp1(server: unknown): boolean {
+  return server instanceof HttpServer || server instanceof HttpsServer
+}
+
+/** The first response of an HTTP/1 connection that is not finished. Without Node's mark there is none. */
+export function busyResponse(socket: Duplex): ServerResponse | undefined {
+  return (socket as { _httpMessage?: ServerResponse | null })._httpMessage ?? undefined
 }
 
 /** What identifies the route of a request, one property read; `request.routeOptions` builds an object of twelve at each access. */

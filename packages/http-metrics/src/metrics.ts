@@ -6,7 +6,7 @@
 export const httpMetricDefinitions = {
   requests: {
     name: 'http_requests_total',
-    help: 'HTTP requests, however they ended. Status 499: the client left before any answer.',
+    help: 'HTTP requests, however they ended. Status 499: the connection ended before any answer.',
   },
   duration: {
     name: 'http_request_duration_seconds',

@@ -229,7 +229,8 @@ export function createRoutes(metrics: Metrics, fastify: FastifyInstance, options
 
 function isIgnored(endpoint: string, ignore: ReadonlyArray<string | RegExp>): boolean {
   return ignore.some((pattern) => {
-    if (pattern instanceof RegExp) return pattern.test(endpoint)
+    // test() of a global pattern would go on where it stopped.
+    if (pattern instanceof RegExp) return endpoint.search(pattern) !== -1
     return pattern.endsWith('*') ? endpoint.startsWith(pattern.slice(0, -1)) : endpoint === pattern
   })
 }

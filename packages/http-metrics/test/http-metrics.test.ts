@@ -1,20 +1,17 @@
+import { hasSubscribers } from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import http from 'node:http'
 import http2 from 'node:http2'
 import net, { type AddressInfo } from 'node:net'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { until } from '@data20/dev-services'
+import { metricsCore } from '@data20/metrics-core'
 import type { FastifyInstance } from 'fastify'
 import Fastify from 'fastify'
 import t, { type Test } from 'tap'
 import httpMetrics from '../src/index.ts'
-import {
-  buildApp,
-  type Client,
-  type Exposition,
-  exchanges,
-  http2Exchanges,
-  Ledger,
-  settledExposition,
-} from './traffic.ts'
+import { buildApp, type Client, Exposition, exchanges, http2Exchanges, Ledger, settledExposition } from './traffic.ts'
 
 const REQUEST_LABELS = ['endpoint', 'method', 'status']
 
@@ -202,6 +199,82 @@ t.test('a body that comes too late is a request with status 408', async (t) => {
   t.equal(exposition.counts('http_parser_errors_total', ['code']).size, 0)
 })
 
+t.test('a clientErrorHandler may let the request in flight end', async (t) => {
+  let answer = () => {}
+  const app = Fastify({ clientErrorHandler: () => answer() })
+  await app.register(httpMetrics)
+  app.get(
+    '/',
+    () =>
+      new Promise((resolve) => {
+        answer = () => resolve('ok')
+      }),
+  )
+  const { port } = await listen(t, app)
+  const socket = net.connect(port, '127.0.0.1')
+  socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\nNONSENSE\r\n\r\n')
+  const [received] = await once(socket, 'data')
+  socket.destroy()
+  t.match(`${received}`, /^HTTP\/1.1 200/)
+  const exposition = await settledExposition(app)
+  t.strictSame([...exposition.counts('http_requests_total', REQUEST_LABELS)], [['/ GET 200', 1]])
+  t.strictSame([...exposition.counts('http_parser_errors_total', ['code'])], [['HPE_INVALID_METHOD', 1]])
+})
+
+t.test(
+  'a stream of HTTP/2 that is closed without an error, and a connection that is reset, are the client leaving',
+  async (t) => {
+    const app = await buildApp({}, { http2: true })
+    const { port } = await listen(t, app)
+    const socket = net.connect(port, '127.0.0.1')
+    const session = http2.connect(`http://127.0.0.1:${port}`, { createConnection: () => socket })
+    session.on('error', () => {})
+    const [slow, endless, closed] = ['/slow', '/endless', '/endless'].map((path) => session.request({ ':path': path }))
+    for (const stream of [slow!, endless!, closed!]) stream.on('error', () => {})
+    await Promise.all([once(endless!, 'data'), once(closed!, 'data')])
+    const aborted = async () => {
+      const exposition = new Exposition((await app.metrics.expose()).body.toString())
+      return sorted(exposition.counts('http_requests_aborted_total', ['endpoint', 'phase']))
+    }
+
+    // Node.js does not say that this one is closed while the connection lasts.
+    closed!.close(http2.constants.NGHTTP2_NO_ERROR)
+    await until('the closed stream to be counted', async () => (await aborted()).length > 0)
+    t.strictSame(await aborted(), [['/endless mid_response', 1]])
+
+    socket.resetAndDestroy()
+    const exposition = await settledExposition(app)
+    t.strictSame(sorted(exposition.counts('http_requests_total', REQUEST_LABELS)), [
+      ['/endless GET 200', 2],
+      ['/slow GET 499', 1],
+    ])
+    t.strictSame(await aborted(), [
+      ['/endless mid_response', 2],
+      ['/slow before_headers', 1],
+    ])
+  },
+)
+
+t.test('an idle connection keeps nothing of the application', async (t) => {
+  const app = Fastify()
+  await app.register(httpMetrics, { labels: { one: { values: ['1'], value: () => '1' } } })
+  const requests: WeakRef<object>[] = []
+  app.get('/', async (request) => {
+    requests.push(new WeakRef(request))
+    return 'ok'
+  })
+  const client = await listen(t, app)
+  t.equal(await statusOf(client, '/'), 200)
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  await until('the request to be collected', async () => {
+    await new Promise(setImmediate)
+    collect()
+    return requests.every((request) => request.deref() === undefined)
+  })
+  t.equal(requests.length, 1)
+})
+
 t.test('distinct URLs, methods and hostile headers add no series', async (t) => {
   const app = await buildApp()
   const { port, agent } = await listen(t, app)
@@ -252,9 +325,10 @@ t.test('a second address of localhost is observed too', async (t) => {
 
 t.test('options', async (t) => {
   t.test('ignore leaves routes out, by pattern, by prefix and by regular expression', async (t) => {
-    const app = await buildApp({ ignore: ['/fast/:id', '/late-child/*', /^\/err/, 'unmatched'] })
+    const app = await buildApp({ ignore: ['/fast/:id', '/late-child/*', /^\/(err|timeo)/g, 'unmatched'] })
     t.teardown(() => app.close())
-    for (const url of ['/fast/1', '/late-child/items/1', '/error', '/nowhere', '/before/1']) await app.inject(url)
+    for (const url of ['/fast/1', '/late-child/items/1', '/error', '/timeout', '/nowhere', '/before/1'])
+      await app.inject(url)
     const { requests } = new Ledger()
     requests.set('/before/:id GET 200', 1)
     t.strictSame((await settledExposition(app)).counts('http_requests_total', REQUEST_LABELS), requests)
@@ -423,6 +497,29 @@ t.test('registered in an encapsulated part, only that part is counted', async (t
   ])
 })
 
+t.test('registered in a part and in the whole, a request of the part counts once', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(metricsCore)
+  await app.register(async (child) => {
+    await child.register(httpMetrics)
+    child.get('/inside', async () => 'ok')
+  })
+  await app.register(httpMetrics)
+  const client = await listen(t, app)
+  for (const path of ['/inside', '/nowhere']) await statusOf(client, path)
+  t.strictSame(sorted((await settledExposition(app)).counts('http_requests_total', REQUEST_LABELS)), [
+    ['/inside GET 200', 1],
+    ['unmatched GET 404', 1],
+  ])
+})
+
+t.test("another plugin's decorator of the same name is an error, not silence", async (t) => {
+  const app = Fastify()
+  app.decorate('httpMetrics', {} as true)
+  await t.rejects(async () => app.register(httpMetrics), { code: 'FST_ERR_DEC_ALREADY_PRESENT' })
+})
+
 t.test('a request that is routed twice is one request, of its first route', async (t) => {
   const app = Fastify()
   await app.register(httpMetrics)
@@ -462,6 +559,37 @@ t.test('an application inside of another is measured for itself', async (t) => {
   }
 })
 
+t.test('an application inside of another counts what was over before it came there', async (t) => {
+  const inner = Fastify()
+  await inner.register(httpMetrics)
+  inner.get('/', async () => 'ok')
+  await inner.ready()
+  const server = http.createServer(async (request, response) => {
+    await once(response, 'close')
+    inner.routing(request, response)
+  })
+  t.teardown(() => Promise.all([inner.close(), server.close()]))
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const socket = net.connect((server.address() as AddressInfo).port, '127.0.0.1')
+  socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+  await once(server, 'request')
+  socket.destroy()
+  await until('the request to be counted', async () => {
+    const exposition = await settledExposition(inner)
+    return exposition.counts('http_requests_aborted_total', ['phase']).get('before_headers') === 1
+  })
+  const exposition = await settledExposition(inner)
+  t.strictSame([...exposition.counts('http_requests_total', REQUEST_LABELS)], [['/ GET 499', 1]])
+})
+
+t.test('a closed application leaves nothing behind', async (t) => {
+  const app = await buildApp()
+  await app.listen({ port: 0, host: 'localhost' })
+  t.ok(hasSubscribers('http.server.request.start'))
+  await app.close()
+  t.notOk(hasSubscribers('http.server.request.start'))
+})
+
 t.test('two applications in one process share nothing', async (t) => {
   const [one, two] = [await buildApp(), await buildApp()]
   t.teardown(() => Promise.all([one.close(), two.close()]))
@@ -478,7 +606,7 @@ t.test('names, labels and help are what people query', async (t) => {
   t.matchOnly(
     text.match(/^# (HELP|TYPE) http_.*$/gm)?.join('\n'),
     [
-      '# HELP http_requests_total HTTP requests, however they ended. Status 499: the client left before any answer.',
+      '# HELP http_requests_total HTTP requests, however they ended. Status 499: the connection ended before any answer.',
       '# TYPE http_requests_total counter',
       '# HELP http_errors_total HTTP requests with a status of 400 and above.',
       '# TYPE http_errors_total counter',

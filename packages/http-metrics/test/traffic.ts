@@ -6,7 +6,7 @@ import { once } from 'node:events'
 import http from 'node:http'
 import http2 from 'node:http2'
 import net from 'node:net'
-import { Readable } from 'node:stream'
+import { pipeline, Readable } from 'node:stream'
 import { type ExpositionSample, readSamples } from '@data20/dev-services'
 import Fastify, { type FastifyInstance, type FastifyPluginAsync } from 'fastify'
 import httpMetrics, { type HttpMetricsOptions } from '../src/index.ts'
@@ -54,6 +54,34 @@ const routes: FastifyPluginAsync = async (app) => {
     reply.header('content-type', 'application/octet-stream')
     return Readable.from(pieces(2, 1024, new Error('broken half-way')))
   })
+  app.get('/broken-pipeline', (_request, reply) => {
+    reply.hijack()
+    reply.raw.writeHead(200)
+    // What a proxy gets when the server behind it resets the connection.
+    const error = Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET', syscall: 'read' })
+    pipeline(Readable.from(pieces(2, 1024, error)), reply.raw, () => {})
+  })
+  app.register(async (child) => {
+    child.addContentTypeParser('application/octet-stream', (_request, _body, done) => done(null))
+    child.post('/echo', (request, reply) => {
+      reply.hijack()
+      reply.raw.writeHead(200)
+      pipeline(request.raw, reply.raw, () => {})
+    })
+  })
+  app.get('/dropped', (request, reply) => {
+    reply.hijack()
+    request.raw.destroy(new Error('on purpose'))
+  })
+  app.get('/later', async () => {
+    await new Promise(setImmediate)
+    await new Promise(setImmediate)
+    return 'late'
+  })
+  app.get('/socket', ({ raw: { socket } }, reply) => {
+    reply.hijack()
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: test\r\n\r\n')
+  })
   app.route({ method: ['GET', 'POST'], url: '/slow', handler: () => new Promise(() => {}) })
   app.post('/upload', { bodyLimit: 10_000_000 }, async () => 'ok')
   app.post('/limited', { bodyLimit: 100 }, async () => 'ok')
@@ -82,6 +110,13 @@ export async function buildApp(options: HttpMetricsOptions = {}, server: object 
   app.register(async (child) => child.get('/items/:id', async () => 'item'), { prefix: '/late-child' })
   app.addHttpMethod('REPORT')
   app.route({ method: 'REPORT', url: '/report', handler: async () => 'report' })
+  // As the plugins for WebSockets do it.
+  app.server.on('upgrade', (request: http.IncomingMessage, socket: net.Socket) => {
+    const response = new http.ServerResponse(request)
+    response.assignSocket(socket)
+    socket.on('end', () => socket.end()).resume()
+    app.routing(request, response)
+  })
   return app
 }
 
@@ -134,10 +169,10 @@ async function complete(
 async function raw(
   { port }: Client,
   bytes: string,
-  hangUp: 'never' | 'once sent' | 'at first bytes',
+  hangUp: 'never' | 'with the request' | 'once sent' | 'at first bytes',
   reset = false,
 ): Promise<string> {
-  const socket = net.connect(port, '127.0.0.1')
+  const socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: hangUp === 'with the request' })
   let received = ''
   // A server that ends the connection before it has read everything resets it: that is an end too.
   const closed = new Promise((resolve) => socket.on('error', () => {}).on('close', resolve))
@@ -150,6 +185,7 @@ async function raw(
     // The request is in the server's hands before the connection ends.
     if (hangUp === 'once sent') setTimeout(hang, 10)
   })
+  if (hangUp === 'with the request') socket.end()
   await closed
   return received
 
@@ -198,6 +234,8 @@ function malformed(bytes: string, code: string): Exchange {
 }
 
 const HOST = 'Host: localhost\r\n'
+const ECHO = `POST /echo HTTP/1.1\r\n${HOST}Content-Type: application/octet-stream\r\nContent-Length: 9\r\n\r\nab`
+const UPGRADE = 'Connection: Upgrade\r\nUpgrade: test\r\n'
 
 /** Every kind of exchange over HTTP/1.1. */
 export const exchanges: Record<string, Exchange> = {
@@ -228,6 +266,42 @@ export const exchanges: Record<string, Exchange> = {
     const status = await complete(client, 'GET', '/broken').catch((error: Error) => error.message)
     if (status !== 'aborted') throw new Error(`expected a broken response, got ${status}`)
     ledger.request('/broken', 'GET', 200, 'truncated')
+  },
+  async brokenPipeline(client, ledger) {
+    const answer = await raw(client, `GET /broken-pipeline HTTP/1.1\r\n${HOST}\r\n`, 'never')
+    if (!answer.startsWith('HTTP/1.1 200')) throw new Error(`expected a broken 200, got ${answer}`)
+    ledger.request('/broken-pipeline', 'GET', 200, 'truncated')
+  },
+  async dropped(client, ledger) {
+    const answer = await raw(client, `GET /dropped HTTP/1.1\r\n${HOST}\r\n`, 'never')
+    if (answer !== '') throw new Error(`expected nothing, got ${answer}`)
+    ledger.request('/dropped', 'GET', 499, 'truncated')
+  },
+  async withoutHost(client, ledger) {
+    const answer = await raw(client, 'GET /fast/1 HTTP/1.1\r\n\r\n', 'never')
+    if (!answer.startsWith('HTTP/1.1 400')) throw new Error(`expected 400, got ${answer}`)
+    ledger.request('unmatched', 'GET', 400)
+  },
+  async unknownExpectation(client, ledger) {
+    const answer = await raw(client, `GET /fast/1 HTTP/1.1\r\n${HOST}Expect: x\r\nConnection: close\r\n\r\n`, 'never')
+    if (!answer.startsWith('HTTP/1.1 417')) throw new Error(`expected 417, got ${answer}`)
+    ledger.request('unmatched', 'GET', 417)
+  },
+  async upgraded(client, ledger) {
+    const answer = await raw(client, `GET /socket HTTP/1.1\r\n${HOST}${UPGRADE}\r\n`, 'at first bytes')
+    if (!answer.startsWith('HTTP/1.1 101')) throw new Error(`expected 101, got ${answer}`)
+    ledger.request('/socket', 'GET', 101)
+  },
+  async upgradeDenied(client, ledger) {
+    const answer = await raw(client, `GET /denied/1 HTTP/1.1\r\n${HOST}${UPGRADE}\r\n`, 'at first bytes')
+    if (!answer.startsWith('HTTP/1.1 401')) throw new Error(`expected 401, got ${answer}`)
+    ledger.request('/denied/:id', 'GET', 401)
+  },
+  async endsBeforeAnswer(client, ledger) {
+    // Whether the answer or the client's FIN comes first is a matter of microseconds: the client knows.
+    const answer = await raw(client, `GET /later HTTP/1.1\r\n${HOST}\r\n`, 'with the request')
+    if (answer.endsWith('late')) ledger.request('/later', 'GET', 200)
+    else ledger.request('/later', 'GET', 499, 'before_headers')
   },
   async pipelined(client, ledger) {
     const one = `GET /fast/1 HTTP/1.1\r\n${HOST}\r\n`
@@ -268,6 +342,8 @@ export const exchanges: Record<string, Exchange> = {
     499,
     'before_headers',
   ),
+  leavesEcho: leaves('/echo', ECHO, 'at first bytes', 200, 'mid_response'),
+  resetsEcho: leaves('/echo', ECHO, 'at first bytes', 200, 'mid_response', true),
   leavesMidResponse: leaves('/endless', `GET /endless HTTP/1.1\r\n${HOST}\r\n`, 'at first bytes', 200, 'mid_response'),
   resetsMidResponse: leaves(
     '/endless',
@@ -288,6 +364,15 @@ export const exchanges: Record<string, Exchange> = {
     // The parser is faster than the handler: its answer is the only one that the client gets.
     if (!/^HTTP\/1.1 400/.test(answer) || answer.includes('200')) throw new Error(`expected 400 alone, got ${answer}`)
     ledger.request('/fast/:id', 'GET', 400)
+    ledger.parserError('HPE_INVALID_METHOD')
+  },
+  async malformedBehindPipelined(client, ledger) {
+    const request = (path: string) => `GET ${path} HTTP/1.1\r\n${HOST}\r\n`
+    const answer = await raw(client, `${request('/slow')}${request('/fast/1')}NONSENSE\r\n\r\n`, 'never')
+    if (!/^HTTP\/1.1 400/.test(answer) || answer.includes('200')) throw new Error(`expected 400 alone, got ${answer}`)
+    // The client takes it for the answer to its first request.
+    ledger.request('/slow', 'GET', 400)
+    ledger.request('/fast/:id', 'GET', 499, 'before_headers')
     ledger.parserError('HPE_INVALID_METHOD')
   },
   malformedMethod: malformed('FOO / HTTP/1.1\r\n\r\n', 'HPE_INVALID_METHOD'),
@@ -323,13 +408,12 @@ export const http2Exchanges: Record<string, (session: http2.ClientHttp2Session, 
     await cancel(session, { ':path': '/slow', ':method': 'POST', 'content-type': 'text/plain' }, 'ab')
     ledger.request('/slow', 'POST', 499, 'before_headers')
   },
-  async cancelsMidResponse(session, ledger) {
-    const stream = session.request({ ':path': '/endless' })
-    await once(stream, 'data')
-    stream.close(http2.constants.NGHTTP2_CANCEL)
-    await once(stream, 'close')
-    ledger.request('/endless', 'GET', 200, 'mid_response')
+  async closesGet(session, ledger) {
+    await cancel(session, { ':path': '/slow' }, undefined, http2.constants.NGHTTP2_NO_ERROR)
+    ledger.request('/slow', 'GET', 499, 'before_headers')
   },
+  cancelsMidResponse: cancelsMidResponse(http2.constants.NGHTTP2_CANCEL),
+  failsMidResponse: cancelsMidResponse(http2.constants.NGHTTP2_INTERNAL_ERROR),
 }
 
 function completesHttp2(endpoint: string, headers: http2.OutgoingHttpHeaders, expected: number, body?: string) {
@@ -345,16 +429,29 @@ function completesHttp2(endpoint: string, headers: http2.OutgoingHttpHeaders, ex
   }
 }
 
+function cancelsMidResponse(code: number) {
+  return async (session: http2.ClientHttp2Session, ledger: Ledger): Promise<void> => {
+    const stream = session.request({ ':path': '/endless' })
+    stream.on('error', () => {})
+    await once(stream, 'data')
+    const closed = new Promise((resolve) => stream.on('close', resolve))
+    stream.close(code)
+    await closed
+    ledger.request('/endless', 'GET', 200, 'mid_response')
+  }
+}
+
 async function cancel(
   session: http2.ClientHttp2Session,
   headers: http2.OutgoingHttpHeaders,
   body?: string,
+  code: number = http2.constants.NGHTTP2_CANCEL,
 ): Promise<void> {
   const stream = session.request(headers)
   stream.on('error', () => {})
   stream.end(body)
   await new Promise((resolve) => setTimeout(resolve, 20))
-  stream.close(http2.constants.NGHTTP2_CANCEL)
+  stream.close(code)
   await once(stream, 'close')
 }
 
