@@ -1,17 +1,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { amtool, alertmanager as binaryOf, runTool, startAlertmanager, toolOrSkip } from '@data20/dev-services'
+import { amtool, alertmanager as binaryOf, runTool, startAlertmanager, toolOrSkip, until } from '@data20/dev-services'
 import t from 'tap'
-import {
-  MONITORING,
-  read,
-  replace,
-  slackMessages,
-  startReceiver,
-  ALERTMANAGER_SUITE as suite,
-  until,
-} from './helpers.ts'
+import { MONITORING, read, replace, slackMessages, startReceiver, ALERTMANAGER_SUITE as suite } from './helpers.ts'
 
 const CONFIG = join(MONITORING, 'alertmanager/alertmanager.yml')
 

@@ -3,9 +3,10 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { cpSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
+import { until } from '@data20/dev-services'
 import pg from 'pg'
 import type { Test } from 'tap'
-import { MONITORING, until } from './helpers.ts'
+import { MONITORING } from './helpers.ts'
 
 const SERVER = join(MONITORING, '../apps/backend/dist/server.js')
 const FIXTURE = join(MONITORING, '../apps/backend/test/fixtures/small')

@@ -2,7 +2,6 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { createServer, type IncomingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { type Skippable, type Tool, ToolUnavailableError, toolOrSkip } from '@data20/dev-services'
 import type { Test } from 'tap'
@@ -103,26 +102,6 @@ export async function startReceiver(
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   t.teardown(() => server.close().closeAllConnections())
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, received }
-}
-
-/** Resolves to the first answer that is neither `undefined` nor `false`; throws with `what` when none comes in time. */
-export async function until<Value>(
-  what: string,
-  ask: () => Promise<Value | undefined | false> | Value | undefined | false,
-  timeoutMs = 90_000,
-): Promise<Value> {
-  const deadline = Date.now() + timeoutMs
-  let last: unknown
-  while (Date.now() < deadline) {
-    try {
-      const answer = await ask()
-      if (answer !== undefined && answer !== false) return answer
-    } catch (error) {
-      last = error
-    }
-    await sleep(100)
-  }
-  throw new Error(`Expected ${what} within ${timeoutMs} ms`, { cause: last })
 }
 
 /** The messages that Slack would have got, by channel. */

@@ -3,11 +3,11 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { prometheus, promtool, runTool, startPrometheus, type Tool, toolOrSkip } from '@data20/dev-services'
+import { prometheus, promtool, runTool, startPrometheus, type Tool, toolOrSkip, until } from '@data20/dev-services'
 import t, { type Test } from 'tap'
 import { parse, stringify } from 'yaml'
 import { catalogue } from '../catalogue/metrics.ts'
-import { MONITORING, ofSuite, read, replace, SUITES, startReceiver, until } from './helpers.ts'
+import { MONITORING, ofSuite, read, replace, SUITES, startReceiver } from './helpers.ts'
 
 const AGENT = join(MONITORING, 'integrations/prometheus-agent/prometheus-agent.yml')
 

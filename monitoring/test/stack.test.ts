@@ -10,6 +10,7 @@ import {
   startPostgres,
   startPrometheus,
   toolOrSkip,
+  until,
 } from '@data20/dev-services'
 import t, { type Test } from 'tap'
 import { parse } from 'yaml'
@@ -24,7 +25,6 @@ import {
   SUITES,
   slackMessages,
   startReceiver,
-  until,
 } from './helpers.ts'
 import { choicesOf, type PanelQuery, panelQueries, valuesOf, variables } from './panels.ts'
 import { SPECIFICATION, type Traffic } from './specification.ts'

@@ -1,8 +1,8 @@
 /** Traffic of every kind that a backend sees, and how much of each was sent. */
 import { once } from 'node:events'
 import { connect } from 'node:net'
+import { until } from '@data20/dev-services'
 import { ANSWER_MS, type Backend } from './backend.ts'
-import { until } from './helpers.ts'
 import type { Traffic } from './specification.ts'
 
 const TOOLS = ['build_graph', 'search', 'extract_keywords', 'find_duplicates', 'check_links', 'document_stats']

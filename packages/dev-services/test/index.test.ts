@@ -285,6 +285,14 @@ t.test('until resolves to what comes, and says what does not', async (t) => {
     until('the impossible', () => undefined, 50),
     { message: 'Expected the impossible within 50 ms' },
   )
+  const fail = () => {
+    looks += 1
+    if (looks < 6) throw new Error('not yet')
+    return 'there'
+  }
+  t.equal(await until('what fails at first', fail), 'there')
+  looks = Number.NEGATIVE_INFINITY
+  await t.rejects(until('what always fails', fail, 50), { cause: { message: 'not yet' } })
 })
 
 t.test('a temporary folder is deleted with its test', async (t) => {
