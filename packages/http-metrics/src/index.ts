@@ -169,9 +169,14 @@ async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions
 
   /** The client's end of the connection: Node.js sends nothing more. */
   function onEnd(this: Duplex): void {
-    const response = busyResponse(this) as MeasuredResponse | undefined
-    const measurement = response?.[kMeasurement]
-    if (measurement !== undefined) measurement.isUnsent = !response!.headersSent
+    const measurement = unanswered(this)
+    if (measurement !== undefined) measurement.isUnsent = true
+  }
+
+  /** The request whose answer a connection waits for, while no header of it is sent. */
+  function unanswered(socket: Duplex): Measurement | undefined {
+    const response = busyResponse(socket) as MeasuredResponse | undefined
+    return response?.headersSent === false ? response[kMeasurement] : undefined
   }
 
   function onClose(this: MeasuredResponse): void {
@@ -203,8 +208,8 @@ async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions
     // All that breaks a connection comes here, the application's own destroy(error) too.
     if (!isParserError(code)) return
     // The connection ends with Fastify's answer, which the client takes for that to the first request without one.
-    const refused = (busyResponse(socket) as MeasuredResponse | undefined)?.[kMeasurement]
-    if (refused !== undefined && !busyResponse(socket)!.headersSent) refused.refused = statusOfParserError(code)
+    const answered = unanswered(socket)
+    if (answered !== undefined) answered.refused = statusOfParserError(code)
     // Bytes of a body are part of a request, and it is counted.
     const latest = socket[kLatest]
     if (latest !== undefined && !latest.req.complete) return
