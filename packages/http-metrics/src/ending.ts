@@ -3,16 +3,16 @@
  *
  * @module
  */
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import { constants, type Http2ServerResponse } from 'node:http2'
+import { areHeadersSent } from './internals.ts'
 import type { PHASES } from './metrics.ts'
+import { isUpgrade } from './upgrade.ts'
 
 const { NGHTTP2_NO_ERROR, NGHTTP2_INTERNAL_ERROR } = constants
 
 /** A response of HTTP/1.1, HTTP/2 or `inject()`. */
 export type RawResponse = (ServerResponse | Http2ServerResponse) & { isLightMyRequest?: true }
-
-const SWITCHING_PROTOCOLS = 101
 
 /** The status that nginx made customary for "client closed request". */
 const CLIENT_CLOSED_REQUEST = 499
@@ -28,8 +28,8 @@ export function statusOfParserError(code: string | undefined): number | undefine
 }
 
 /** Whether bytes are what broke a connection: the parser refused them, or they did not come in time. */
-export function isParserError(code: string): boolean {
-  return code.startsWith('HPE_') || code === 'ERR_HTTP_REQUEST_TIMEOUT'
+export function isParserError(code: unknown): code is string {
+  return typeof code === 'string' && (code.startsWith('HPE_') || code === 'ERR_HTTP_REQUEST_TIMEOUT')
 }
 
 /** Whether a response has been closed, so that its `close` will not come. */
@@ -45,13 +45,12 @@ export function isComplete(response: RawResponse): boolean {
   if ('stream' in response) {
     // HTTP/2's compatibility layer emits `finish` for a cancelled stream too, and Node.js ends it in the handler's place.
     const { stream } = response
-    return stream === undefined
-      ? response.writableEnded
-      : stream.writableFinished && !stream.aborted && stream.rstCode === NGHTTP2_NO_ERROR
+    return stream === undefined ? response.writableEnded : stream.writableFinished && !stream.aborted
   }
   if (!response.writableFinished) return false
-  // What is written to a socket that is destroyed counts as finished; what is sent takes the socket from the response.
-  return response.socket === null || !response.socket.destroyed || isUpgrade(response.req)
+  // What a destroyed socket drops counts as finished. A socket that ends with its response is not yet destroyed here, but
+  // that of an upgrade is: nothing else closes its response.
+  return !response.req?.socket?.destroyed || isUpgrade(response.req)
 }
 
 type Phase = (typeof PHASES)[number]
@@ -59,10 +58,9 @@ type Phase = (typeof PHASES)[number]
 /** The status and the phase of a response that is not complete; without a phase when the client had an answer nevertheless. */
 export function brokenEnding(
   response: RawResponse,
-  { refused, isUnsent }: { refused: number | undefined; isUnsent: boolean },
+  { answered, isUnsent }: { answered: number | undefined; isUnsent: boolean },
 ): { status: number; phase: Phase | undefined } {
-  if (isUpgraded(response)) return { status: SWITCHING_PROTOCOLS, phase: undefined }
-  if (refused !== undefined) return { status: refused, phase: undefined }
+  if (answered !== undefined) return { status: answered, phase: undefined }
   const isSent = !isUnsent && hasSentHeaders(response)
   return {
     status: isSent ? response.statusCode : CLIENT_CLOSED_REQUEST,
@@ -71,20 +69,10 @@ export function brokenEnding(
   }
 }
 
-/** Whether a handler has taken the socket for a WebSocket or the like, and answered there. */
-function isUpgraded(response: RawResponse): boolean {
-  if ('stream' in response || !isUpgrade(response.req)) return false
-  return !response.headersSent && response.req.socket.bytesWritten > 0
-}
-
-/** Whether a request came by the server's `upgrade` event. Nobody takes the socket from its response. */
-function isUpgrade(request: IncomingMessage): boolean {
-  return (request as { upgrade?: boolean }).upgrade === true
-}
-
-/** Whether the client can have seen the status: not while the response waits, pipelined, for an earlier one to end. */
-function hasSentHeaders(response: RawResponse): boolean {
-  return response.headersSent && ('stream' in response || response.socket !== null)
+/** Whether the client can have seen the status: not when all was written to a socket that had ended, which drops it. */
+export function hasSentHeaders(response: RawResponse): boolean {
+  if (!areHeadersSent(response)) return false
+  return 'stream' in response || !(response.writableFinished && response.socket?.destroyed)
 }
 
 /** A response that the server destroyed by itself, as a stream that throws half-way does. */
@@ -96,16 +84,19 @@ function isBrokenByServer(response: RawResponse): boolean {
     if (!stream?.destroyed || stream.writableEnded || isOfConnection(stream.errored)) return false
     return stream.rstCode === NGHTTP2_NO_ERROR || stream.rstCode === NGHTTP2_INTERNAL_ERROR
   }
-  const { socket } = response.req
-  if (!socket.destroyed || socket.readableEnded) return false
-  // What the response was destroyed with may be the error of another connection, a system call's too; of its own it gets
-  // no other than `aborted`, from Node.js 24 on.
-  return response.errored ? response.errored.message !== 'aborted' : !isOfConnection(socket.errored)
+  const socket = response.req?.socket
+  if (!socket?.destroyed || socket.readableEnded) return false
+  // What the response was destroyed with may be the error of another connection, a system call's too. From Node.js 24 on
+  // it is `aborted` for responses that waited, whoever broke the connection.
+  if (response.errored && response.errored.message !== 'aborted') return true
+  return !isOfConnection(socket.errored)
 }
 
 /** Whether an error came from the connection, and not from `destroy(error)`. */
 function isOfConnection(error: Error | null): boolean {
   if (error === null) return false
   const { code } = error as NodeJS.ErrnoException
+  // Of writes that destroy() cancels.
+  if (code === 'ECANCELED') return false
   return 'syscall' in error || /^(HPE|ERR_SSL|ERR_HTTP2)_/.test(`${code}`)
 }

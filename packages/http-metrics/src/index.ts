@@ -6,16 +6,24 @@
  * @module
  */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import type { IncomingMessage } from 'node:http'
 import { performance } from 'node:perf_hooks'
 import type { Duplex } from 'node:stream'
 import { type CounterSeries, ensureMetrics, type Metrics } from '@data20/metrics-core'
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { brokenEnding, isClosed, isComplete, isParserError, type RawResponse, statusOfParserError } from './ending.ts'
+import {
+  brokenEnding,
+  hasSentHeaders,
+  isClosed,
+  isComplete,
+  isParserError,
+  type RawResponse,
+  statusOfParserError,
+} from './ending.ts'
 import {
   addFirstOnRequestHook,
   busyResponse,
-  isHttp1,
   isRoot,
   REQUEST_START,
   type RequestStart,
@@ -26,6 +34,7 @@ import { httpMetricDefinitions, PARSER_ERROR_CODES } from './metrics.ts'
 import type { CustomLabel, HttpMetricsOptions, RouteMetricsOptions } from './options.ts'
 import { createRoutes, type RouteSeries } from './routes.ts'
 import { type CountedBodies, countBodies } from './sizes.ts'
+import { isUpgrade, watchStatus } from './upgrade.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -43,8 +52,8 @@ class Measurement {
   request: FastifyRequest | undefined = undefined
   /** For sizes. */
   bodies: CountedBodies | undefined = undefined
-  /** The status of Fastify's answer to what the parser refused: its body, or bytes behind it. */
-  refused: number | undefined = undefined
+  /** The status of what was answered past the response: by Fastify to what the parser refused, by who took an upgrade. */
+  answered: number | undefined = undefined
   /** Whether the client's end of the connection came before any header: what is written since reaches nobody. */
   isUnsent = false
 }
@@ -101,9 +110,10 @@ async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions
     if (server.listening) observe()
     server.on('listening', observe)
     server.on('close', () => unsubscribe(REQUEST_START, onStart))
-    // HTTP/2 has no such channel.
-    if (!isHttp1(server)) server.prependListener('request', (_request, response) => begin(response))
-    server.on('clientError', onClientError)
+    // HTTP/2 has no such channel, and a server may be given requests without listening.
+    server.prependListener('request', (_request, response) => measurementOf(response))
+    // Ahead of Fastify's, which destroys the socket.
+    server.prependListener('clientError', onClientError)
   }
 
   function onRequestStart(response: MeasuredResponse, socket: MeasuredSocket): void {
@@ -114,8 +124,6 @@ async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions
   }
 
   function begin(response: MeasuredResponse): Measurement {
-    const known = response[kMeasurement]
-    if (known !== undefined) return known
     const measurement = new Measurement()
     response[kMeasurement] = measurement
     response.on('close', onClose)
@@ -145,7 +153,7 @@ async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions
 
   /** Gives a request to its route. Apart from the hook, which is then small enough to become part of Fastify's code. */
   function assign(request: FastifyRequest, response: MeasuredResponse): void {
-    const measurement = response[kMeasurement] ?? beginUnannounced(response)
+    const measurement = measurementOf(response)
     // A handler may give a request to `app.routing` once more: it remains one, of its first route.
     if (measurement.route !== undefined) return
     const route = routes.find(routeContext(request), request.raw.method as string)
@@ -156,27 +164,31 @@ async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions
     if (sizes) measurement.bodies = countBodies(request.raw, response)
   }
 
-  /** Under inject(), in an encapsulated part, and inside another application, no server has announced the request. */
+  function measurementOf(response: MeasuredResponse): Measurement {
+    return response[kMeasurement] ?? beginUnannounced(response)
+  }
+
+  /** By HTTP/2, under inject(), in an encapsulated part, and inside another application, nothing has announced the request. */
   function beginUnannounced(response: MeasuredResponse): Measurement {
     const measurement = begin(response)
     if (isClosed(response)) {
       // Over before an application inside another got it.
       measurement.isUnsent = !response.headersSent
       process.nextTick(() => onClose.call(response))
-    } else if (!('stream' in response) && response.socket === null) awaitSocket(response, response.req.socket)
+    } else if (isUpgrade(response.req as IncomingMessage)) {
+      watchStatus(response.req.socket, (status) => {
+        measurement.answered = status
+      })
+    } else if (response.socket === null && !('stream' in response)) awaitSocket(response, response.req.socket)
     return measurement
   }
 
   /** The client's end of the connection: Node.js sends nothing more. */
-  function onEnd(this: Duplex): void {
-    const measurement = unanswered(this)
-    if (measurement !== undefined) measurement.isUnsent = true
-  }
-
-  /** The request whose answer a connection waits for, while no header of it is sent. */
-  function unanswered(socket: Duplex): Measurement | undefined {
-    const response = busyResponse(socket) as MeasuredResponse | undefined
-    return response?.headersSent === false ? response[kMeasurement] : undefined
+  function onEnd(this: MeasuredSocket): void {
+    for (const response of [busyResponse(this) as MeasuredResponse | undefined, ...(this[kWaiting] ?? [])]) {
+      const measurement = response?.[kMeasurement]
+      if (measurement !== undefined) measurement.isUnsent = !hasSentHeaders(response!)
+    }
   }
 
   function onClose(this: MeasuredResponse): void {
@@ -204,12 +216,13 @@ async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions
     measurement.request = undefined
   }
 
-  function onClientError({ code = '' }: NodeJS.ErrnoException, socket: MeasuredSocket): void {
+  function onClientError({ code }: { code?: unknown }, socket: MeasuredSocket): void {
     // All that breaks a connection comes here, the application's own destroy(error) too.
-    if (!isParserError(code)) return
+    if (!isParserError(code) || socket.destroyed) return
     // The connection ends with Fastify's answer, which the client takes for that to the first request without one.
-    const answered = unanswered(socket)
-    if (answered !== undefined) answered.refused = statusOfParserError(code)
+    const busy = busyResponse(socket) as MeasuredResponse | undefined
+    const measurement = busy?.[kMeasurement]
+    if (measurement !== undefined && !hasSentHeaders(busy!)) measurement.answered = statusOfParserError(code)
     // Bytes of a body are part of a request, and it is counted.
     const latest = socket[kLatest]
     if (latest !== undefined && !latest.req.complete) return

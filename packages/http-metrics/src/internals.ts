@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { Server as HttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { Server as HttpsServer } from 'node:https'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Http2ServerResponse } from 'node:http2'
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance, FastifyRequest, onRequestHookHandler } from 'fastify'
 
@@ -51,14 +51,22 @@ export interface RequestStart {
   readonly server: unknown
 }
 
-/** Whether the requests of a server come over {@link REQUEST_START}. */
-export function isHttp1(server: unknown): boolean {
-  return server instanceof HttpServer || server instanceof HttpsServer
-}
-
 /** The first response of an HTTP/1 connection that is not finished. Without Node's mark there is none. */
 export function busyResponse(socket: Duplex): ServerResponse | undefined {
   return (socket as { _httpMessage?: ServerResponse | null })._httpMessage ?? undefined
+}
+
+/** What Node.js knows of headers: whether any code has sent them, and what no connection has taken yet. */
+type SentHeaders = { _headerSent?: boolean; outputData?: ReadonlyArray<{ data: unknown }> }
+
+/**
+ * Whether a connection has taken the headers. `headersSent`, all that is left without Node's fields, is true once they are
+ * put together, and of a response that waits for its connection.
+ */
+export function areHeadersSent(response: ServerResponse | Http2ServerResponse): boolean {
+  const { _headerSent = response.headersSent, outputData } = response as SentHeaders
+  const first = outputData?.[0]?.data
+  return _headerSent && !(typeof first === 'string' && first.startsWith('HTTP/'))
 }
 
 /** What identifies the route of a request, one property read; `request.routeOptions` builds an object of twelve at each access. */

@@ -255,6 +255,54 @@ t.test(
   },
 )
 
+t.test('a response is cut off while the client does not read', async (t) => {
+  for (const [by, phase] of [
+    ['client', 'mid_response'],
+    ['server', 'truncated'],
+  ] as const) {
+    const app = await buildApp()
+    const { port } = await listen(t, app)
+    const socket = net.connect(port, '127.0.0.1').pause()
+    socket.on('error', () => {})
+    const destroy = by === 'server' ? 'X-Destroy: yes\r\n' : ''
+    const request = (path: string) => `GET ${path} HTTP/1.1\r\nHost: x\r\n${destroy}\r\n`
+    socket.write(request('/stalled') + request('/fast/1'))
+    await once(app.server, 'request')
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    if (by === 'client') socket.resetAndDestroy()
+
+    const exposition = await settledExposition(app)
+    t.strictSame(sorted(exposition.counts('http_requests_total', REQUEST_LABELS)), [
+      ['/fast/:id GET 499', 1],
+      ['/stalled GET 200', 1],
+    ])
+    t.strictSame(sorted(exposition.counts('http_requests_aborted_total', ['endpoint', 'phase'])), [
+      [`/fast/:id ${by === 'server' ? phase : 'before_headers'}`, 1],
+      [`/stalled ${phase}`, 1],
+    ])
+    socket.destroy()
+  }
+})
+
+t.test('an application that does not listen itself is measured too', async (t) => {
+  const app = await buildApp()
+  await app.ready()
+  const server = http.createServer((request, response) => app.server.emit('request', request, response))
+  t.teardown(() => Promise.all([app.close(), server.close()]))
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const socket = net.connect((server.address() as AddressInfo).port, '127.0.0.1')
+  const paths = ['/fast/%zz', '/slow', '/fast/1']
+  socket.write(paths.map((path) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`).join(''))
+  await once(socket, 'data')
+  socket.destroy()
+  const exposition = await settledExposition(app)
+  t.strictSame(sorted(exposition.counts('http_requests_total', REQUEST_LABELS)), [
+    ['/fast/:id GET 499', 1],
+    ['/slow GET 499', 1],
+    ['unmatched GET 400', 1],
+  ])
+})
+
 t.test('an idle connection keeps nothing of the application', async (t) => {
   const app = Fastify()
   await app.register(httpMetrics, { labels: { one: { values: ['1'], value: () => '1' } } })

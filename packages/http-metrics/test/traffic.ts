@@ -71,7 +71,8 @@ const routes: FastifyPluginAsync = async (app) => {
   })
   app.get('/dropped', (request, reply) => {
     reply.hijack()
-    request.raw.destroy(new Error('on purpose'))
+    // An error as fetch() gives it, with a number for a code.
+    request.raw.destroy(AbortSignal.abort().reason)
   })
   app.get('/later', async () => {
     await new Promise(setImmediate)
@@ -81,6 +82,15 @@ const routes: FastifyPluginAsync = async (app) => {
   app.get('/socket', ({ raw: { socket } }, reply) => {
     reply.hijack()
     socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: test\r\n\r\n')
+  })
+  app.get('/refused', ({ raw: { socket } }, reply) => {
+    reply.hijack()
+    socket.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n')
+  })
+  app.get('/stalled', (request, reply) => {
+    // More than the buffers of a connection hold.
+    reply.send(Buffer.alloc(30_000_000))
+    if (request.headers['x-destroy'] !== undefined) setTimeout(() => request.raw.socket.destroy(), 20)
   })
   app.route({ method: ['GET', 'POST'], url: '/slow', handler: () => new Promise(() => {}) })
   app.post('/upload', { bodyLimit: 10_000_000 }, async () => 'ok')
@@ -292,6 +302,12 @@ export const exchanges: Record<string, Exchange> = {
     if (!answer.startsWith('HTTP/1.1 101')) throw new Error(`expected 101, got ${answer}`)
     ledger.request('/socket', 'GET', 101)
   },
+  async upgradeRefused(client, ledger) {
+    const answer = await raw(client, `GET /refused HTTP/1.1\r\n${HOST}${UPGRADE}\r\n`, 'never')
+    if (!answer.startsWith('HTTP/1.1 403')) throw new Error(`expected 403, got ${answer}`)
+    ledger.request('/refused', 'GET', 403)
+  },
+  leavesUpgrade: leaves('/slow', `GET /slow HTTP/1.1\r\n${HOST}${UPGRADE}\r\n`, 'once sent', 499, 'before_headers'),
   async upgradeDenied(client, ledger) {
     const answer = await raw(client, `GET /denied/1 HTTP/1.1\r\n${HOST}${UPGRADE}\r\n`, 'at first bytes')
     if (!answer.startsWith('HTTP/1.1 401')) throw new Error(`expected 401, got ${answer}`)
