@@ -61,18 +61,12 @@ export function brokenEnding(
   { answered, isUnsent }: { answered: number | undefined; isUnsent: boolean },
 ): { status: number; phase: Phase | undefined } {
   if (answered !== undefined) return { status: answered, phase: undefined }
-  const isSent = !isUnsent && hasSentHeaders(response)
+  const isSent = !isUnsent && areHeadersSent(response)
   return {
     status: isSent ? response.statusCode : CLIENT_CLOSED_REQUEST,
     // The client left when its end of the connection came first.
     phase: isBrokenByServer(response) ? 'truncated' : isSent ? 'mid_response' : 'before_headers',
   }
-}
-
-/** Whether the client can have seen the status: not when all was written to a socket that had ended, which drops it. */
-export function hasSentHeaders(response: RawResponse): boolean {
-  if (!areHeadersSent(response)) return false
-  return 'stream' in response || !(response.writableFinished && response.socket?.destroyed)
 }
 
 /** A response that the server destroyed by itself, as a stream that throws half-way does. */

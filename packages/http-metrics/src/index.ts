@@ -12,17 +12,10 @@ import type { Duplex } from 'node:stream'
 import { type CounterSeries, ensureMetrics, type Metrics } from '@data20/metrics-core'
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import {
-  brokenEnding,
-  hasSentHeaders,
-  isClosed,
-  isComplete,
-  isParserError,
-  type RawResponse,
-  statusOfParserError,
-} from './ending.ts'
+import { brokenEnding, isClosed, isComplete, isParserError, type RawResponse, statusOfParserError } from './ending.ts'
 import {
   addFirstOnRequestHook,
+  areHeadersSent,
   busyResponse,
   isRoot,
   REQUEST_START,
@@ -187,7 +180,7 @@ async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions
   function onEnd(this: MeasuredSocket): void {
     for (const response of [busyResponse(this) as MeasuredResponse | undefined, ...(this[kWaiting] ?? [])]) {
       const measurement = response?.[kMeasurement]
-      if (measurement !== undefined) measurement.isUnsent = !hasSentHeaders(response!)
+      if (measurement !== undefined) measurement.isUnsent = !areHeadersSent(response!)
     }
   }
 
@@ -222,7 +215,7 @@ async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions
     // The connection ends with Fastify's answer, which the client takes for that to the first request without one.
     const busy = busyResponse(socket) as MeasuredResponse | undefined
     const measurement = busy?.[kMeasurement]
-    if (measurement !== undefined && !hasSentHeaders(busy!)) measurement.answered = statusOfParserError(code)
+    if (measurement !== undefined && !areHeadersSent(busy!)) measurement.answered = statusOfParserError(code)
     // Bytes of a body are part of a request, and it is counted.
     const latest = socket[kLatest]
     if (latest !== undefined && !latest.req.complete) return

@@ -284,6 +284,42 @@ t.test('a response is cut off while the client does not read', async (t) => {
   }
 })
 
+t.test('what waits behind an answer is lost when the client has said FIN', async (t) => {
+  const app = await buildApp()
+  const { port } = await listen(t, app)
+  const socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true }).pause()
+  socket.write(['/stalled', '/fast/1'].map((path) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`).join(''))
+  await once(app.server, 'request')
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  socket.end()
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  socket.resume()
+  await once(socket, 'close')
+  const exposition = await settledExposition(app)
+  t.strictSame(sorted(exposition.counts('http_requests_total', REQUEST_LABELS)), [
+    ['/fast/:id GET 499', 1],
+    ['/stalled GET 200', 1],
+  ])
+  t.strictSame(
+    [...exposition.counts('http_requests_aborted_total', ['endpoint', 'phase'])],
+    [['/fast/:id before_headers', 1]],
+  )
+})
+
+t.test("the error of another connection's parser is none of ours", async (t) => {
+  const app = Fastify()
+  await app.register(httpMetrics)
+  app.get('/', ({ raw: { socket } }, reply) => {
+    reply.hijack()
+    socket.destroy(Object.assign(new Error('on purpose'), { code: 'HPE_INVALID_CHUNK_SIZE' }))
+  })
+  const client = await listen(t, app)
+  await t.rejects(statusOf(client, '/'))
+  const exposition = await settledExposition(app)
+  t.strictSame([...exposition.counts('http_requests_total', REQUEST_LABELS)], [['/ GET 499', 1]])
+  t.equal(exposition.counts('http_parser_errors_total', ['code']).size, 0)
+})
+
 t.test('an application that does not listen itself is measured too', async (t) => {
   const app = await buildApp()
   await app.ready()
