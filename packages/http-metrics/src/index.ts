@@ -177,11 +177,15 @@ async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions
   }
 
   /** The client's end of the connection: Node.js sends nothing more. */
-  function onEnd(this: MeasuredSocket): void {
-    for (const response of [busyResponse(this) as MeasuredResponse | undefined, ...(this[kWaiting] ?? [])]) {
-      const measurement = response?.[kMeasurement]
-      if (measurement !== undefined) measurement.isUnsent = !areHeadersSent(response!)
-    }
+  function onEnd(this: Duplex): void {
+    const measurement = unanswered(this)
+    if (measurement !== undefined) measurement.isUnsent = true
+  }
+
+  /** The request whose answer a connection waits for, while it has taken no header of it. */
+  function unanswered(socket: Duplex): Measurement | undefined {
+    const response = busyResponse(socket) as MeasuredResponse | undefined
+    return response === undefined || areHeadersSent(response) ? undefined : response[kMeasurement]
   }
 
   function onClose(this: MeasuredResponse): void {
@@ -213,9 +217,8 @@ async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions
     // All that breaks a connection comes here, the application's own destroy(error) too.
     if (!isParserError(code) || socket.destroyed) return
     // The connection ends with Fastify's answer, which the client takes for that to the first request without one.
-    const busy = busyResponse(socket) as MeasuredResponse | undefined
-    const measurement = busy?.[kMeasurement]
-    if (measurement !== undefined && !areHeadersSent(busy!)) measurement.answered = statusOfParserError(code)
+    const measurement = unanswered(socket)
+    if (measurement !== undefined) measurement.answered = statusOfParserError(code)
     // Bytes of a body are part of a request, and it is counted.
     const latest = socket[kLatest]
     if (latest !== undefined && !latest.req.complete) return

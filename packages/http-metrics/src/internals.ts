@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Server, ServerResponse } from 'node:http'
 import type { Http2ServerResponse } from 'node:http2'
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance, FastifyRequest, onRequestHookHandler } from 'fastify'
@@ -45,7 +45,6 @@ export function secondaryServers(fastify: FastifyInstance): Server[] {
 export const REQUEST_START = 'http.server.request.start'
 
 export interface RequestStart {
-  readonly request: IncomingMessage
   readonly response: ServerResponse
   readonly socket: Duplex
   readonly server: unknown

@@ -583,7 +583,6 @@ t.test('registered in an encapsulated part, only that part is counted', async (t
 
 t.test('registered in a part and in the whole, a request of the part counts once', async (t) => {
   const app = Fastify()
-  t.teardown(() => app.close())
   await app.register(metricsCore)
   await app.register(async (child) => {
     await child.register(httpMetrics)
