@@ -6,15 +6,15 @@ import { addedTypicals, typicals } from './lib/statistics.mjs'
 
 export const title = 'HTTP: over sockets'
 export const method =
-  "CPU time of the server's process for one GET over the loopback, ten kept-alive connections, one load generator in a process of its own for all servers. Slices of 500 requests. What is added is the median of the differences to the bare application in the same round, and beside it the interval that holds it with 95 %."
+  "CPU time of the server's process for one GET over the loopback, ten kept-alive connections, one load generator in a process of its own for all servers. Slices of 200 requests. What is added is the median of the differences to the bare application in the same round, and beside it the interval that holds it with 95 %."
 
-const COUNT = 500
+const COUNT = 200
 
 export async function run({ quick }) {
   const load = new Worker(new URL('lib/load.mjs', import.meta.url).href, '')
   try {
     const values = await sideBySide(import.meta.url, VARIANTS, {
-      ...(quick ? { processes: 1, slices: 8, warmups: 8 } : { processes: 9, slices: 8, warmups: 10 }),
+      ...(quick ? { processes: 1, slices: 8, warmups: 8 } : { processes: 9, slices: 50, warmups: 20 }),
       async measure(worker) {
         const port = await worker.slice('listen')
         await worker.slice('begin')
