@@ -5,14 +5,18 @@
  */
 import type { ServerResponse } from 'node:http'
 import { constants, type Http2ServerResponse } from 'node:http2'
-import { areHeadersSent } from './internals.ts'
+import { areHeadersSent, headerStatus } from './internals.ts'
 import type { PHASES } from './metrics.ts'
+import { sessionOf } from './streams.ts'
 import { isUpgrade } from './upgrade.ts'
 
 const { NGHTTP2_NO_ERROR, NGHTTP2_INTERNAL_ERROR } = constants
 
 /** A response of HTTP/1.1, HTTP/2 or `inject()`. */
 export type RawResponse = (ServerResponse | Http2ServerResponse) & { isLightMyRequest?: true }
+
+/** Node.js 20 calls a write that `destroy()` has cancelled finished, without an error. */
+const TELLS_CANCELLED_WRITES = Number.parseInt(process.versions.node, 10) >= 22
 
 /** The status that nginx made customary for "client closed request". */
 const CLIENT_CLOSED_REQUEST = 499
@@ -48,9 +52,20 @@ export function isComplete(response: RawResponse): boolean {
     return stream === undefined ? response.writableEnded : stream.writableFinished && !stream.aborted
   }
   if (!response.writableFinished) return false
-  // What a destroyed socket drops counts as finished. A socket that ends with its response is not yet destroyed here, but
-  // that of an upgrade is: nothing else closes its response.
-  return !response.req?.socket?.destroyed || isUpgrade(response.req)
+  const socket = response.req?.socket
+  // The response of an upgrade is closed by nothing but its socket.
+  if (!socket?.destroyed || isUpgrade(response.req)) return true
+  // What a destroyed socket drops, or has not sent, counts as finished. One that the application destroyed afterwards was let
+  // go before, and has no error of its own.
+  if (!TELLS_CANCELLED_WRITES || response.socket !== null) return false
+  return !isCancelled(socket.errored) && !isOfConnection(socket.errored)
+}
+
+/** The status that the client was sent: `statusCode` can be changed after it, as Fastify does when a handler throws in mid-stream. */
+export function sentStatus(response: RawResponse): number {
+  if ('stream' in response) return Number(response.stream?.sentHeaders?.[':status'] ?? response.statusCode)
+  // What an error changes is an error's: the headers of a success need no look.
+  return response.statusCode < 400 ? response.statusCode : headerStatus(response)
 }
 
 type Phase = (typeof PHASES)[number]
@@ -63,7 +78,7 @@ export function brokenEnding(
   if (answered !== undefined) return { status: answered, phase: undefined }
   const isSent = !isUnsent && areHeadersSent(response)
   return {
-    status: isSent ? response.statusCode : CLIENT_CLOSED_REQUEST,
+    status: isSent ? sentStatus(response) : CLIENT_CLOSED_REQUEST,
     // The client left when its end of the connection came first.
     phase: isBrokenByServer(response) ? 'truncated' : isSent ? 'mid_response' : 'before_headers',
   }
@@ -73,9 +88,10 @@ export function brokenEnding(
 function isBrokenByServer(response: RawResponse): boolean {
   if ('stream' in response) {
     const { stream } = response
-    // A client that leaves resets the stream, or Node.js destroys it in the client's name, with the connection's error or
-    // another code than these.
-    if (!stream?.destroyed || stream.writableEnded || isOfConnection(stream.errored)) return false
+    // A client that leaves resets the stream, or Node.js destroys it in the client's name, with another code than these, or
+    // with the connection's error, of which the session dies too.
+    if (!stream?.destroyed || stream.writableEnded) return false
+    if (isOfConnection(stream.errored) && sessionOf(stream)?.destroyed !== false) return false
     return stream.rstCode === NGHTTP2_NO_ERROR || stream.rstCode === NGHTTP2_INTERNAL_ERROR
   }
   const socket = response.req?.socket
@@ -89,8 +105,12 @@ function isBrokenByServer(response: RawResponse): boolean {
 /** Whether an error came from the connection, and not from `destroy(error)`. */
 function isOfConnection(error: Error | null): boolean {
   if (error === null) return false
+  if (isCancelled(error)) return false
   const { code } = error as NodeJS.ErrnoException
-  // Of writes that destroy() cancels.
-  if (code === 'ECANCELED') return false
   return 'syscall' in error || /^(HPE|ERR_SSL|ERR_HTTP2)_/.test(`${code}`)
+}
+
+/** Whether an error is that of a write which `destroy()` has cancelled. */
+function isCancelled(error: Error | null): boolean {
+  return (error as NodeJS.ErrnoException | null)?.code === 'ECANCELED'
 }

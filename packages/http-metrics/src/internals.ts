@@ -68,17 +68,24 @@ export function areHeadersSent(response: ServerResponse | Http2ServerResponse): 
   return _headerSent && !(typeof first === 'string' && first.startsWith('HTTP/'))
 }
 
+/** The status in the headers that were put together; without Node's field, or before, `statusCode`. */
+export function headerStatus(response: ServerResponse): number {
+  const { _header } = response as { _header?: string | null }
+  return typeof _header === 'string' ? Number(_header.slice(9, 12)) : response.statusCode
+}
+
 /** What identifies the route of a request, one property read; `request.routeOptions` builds an object of twelve at each access. */
 export type RouteContext = { config?: { url?: string; method?: string | string[]; metrics?: unknown } }
 
-let contextSymbol: symbol | undefined
-
-/** The context of a request's route. */
-export function routeContext(request: FastifyRequest): RouteContext {
-  contextSymbol ??= findSymbol(request, 'fastify.context')
-  return contextSymbol === undefined
-    ? { config: request.routeOptions.config as RouteContext['config'] & object }
-    : ((request as unknown as Internals)[contextSymbol] as RouteContext)
+/** Finds the context of a request's route. Each copy of Fastify that a process has loaded has a symbol of its own for it. */
+export function createRouteContext(): (request: FastifyRequest) => RouteContext {
+  let contextSymbol: symbol | undefined
+  return (request) => {
+    contextSymbol ??= findSymbol(request, 'fastify.context')
+    return contextSymbol === undefined
+      ? { config: request.routeOptions.config as RouteContext['config'] & object }
+      : ((request as unknown as Internals)[contextSymbol] as RouteContext)
+  }
 }
 
 function findSymbol(object: object, description: string): symbol | undefined {

@@ -5,6 +5,8 @@
  */
 import {
   type CounterSeries,
+  checkBuckets,
+  checkList,
   DEFAULT_BUCKETS,
   type GaugeSeries,
   type HistogramSeries,
@@ -71,7 +73,7 @@ export class RouteSeries {
 }
 
 export interface Routes {
-  /** Notes a route as it is registered. */
+  /** Notes a route as it is registered; throws where its options cannot work. */
   add(route: RouteOptions): void
   /** Makes the series of the routes noted. */
   initialize(): void
@@ -97,8 +99,12 @@ export function createRoutes(metrics: Metrics, fastify: FastifyInstance, options
     initialize = true,
   } = options
   const customNames = Object.keys(customLabels)
+  checkList(ignore, 'ignore')
   if (!ignore.every((pattern) => typeof pattern === 'string' || pattern instanceof RegExp)) {
     throw new InvalidOptionError('ignore', 'route patterns and regular expressions', ignore)
+  }
+  if (typeof initialize !== 'boolean' && !(Array.isArray(initialize) && initialize.every(isStatus))) {
+    throw new InvalidOptionError('initialize', 'a boolean or a list of statuses', initialize)
   }
   for (const name of customNames) {
     const { values, value } = customLabels[name]!
@@ -133,7 +139,10 @@ export function createRoutes(metrics: Metrics, fastify: FastifyInstance, options
   const methods = new Set<string>(fastify.supportedMethods)
 
   return {
-    add: (route) => registered.push(route),
+    add(route) {
+      checkRouteOptions(route)
+      registered.push(route)
+    },
     initialize: initializeRoutes,
     find,
     unmatched,
@@ -175,7 +184,17 @@ export function createRoutes(metrics: Metrics, fastify: FastifyInstance, options
     return getOrMake(ofUnmatched, label, () => createRoute({}, label))
   }
 
-  function createRoute({ config }: RouteContext, method: string): RouteSeries | null {
+  function createRoute(context: RouteContext, method: string): RouteSeries | null {
+    try {
+      return bindRoute(context, method)
+    } catch (error) {
+      // A route from before the plugin, whose options nobody has checked.
+      metrics.callbackError('http-metrics', error)
+      return bindRoute({ config: { url: context.config?.url } as RouteContext['config'] & object }, method)
+    }
+  }
+
+  function bindRoute({ config }: RouteContext, method: string): RouteSeries | null {
     if (config?.metrics === false) return null
     const { endpoint = config?.url ?? UNMATCHED, buckets: ownBuckets } = (config?.metrics ?? {}) as RouteMetricsOptions
     if (isIgnored(endpoint, ignore)) return null
@@ -225,6 +244,18 @@ export function createRoutes(metrics: Metrics, fastify: FastifyInstance, options
       }
     })
   }
+}
+
+function isStatus(value: unknown): boolean {
+  return Number.isInteger(value) && (value as number) >= 100 && (value as number) <= 999
+}
+
+function checkRouteOptions({ url, config }: RouteOptions): void {
+  const { endpoint, buckets } = (config?.metrics || {}) as RouteMetricsOptions
+  if (endpoint !== undefined && (typeof endpoint !== 'string' || endpoint === '')) {
+    throw new InvalidOptionError(`config.metrics.endpoint of ${url}`, 'a text', endpoint)
+  }
+  if (buckets !== undefined) checkBuckets(buckets, `config.metrics.buckets of ${url}`)
 }
 
 function isIgnored(endpoint: string, ignore: ReadonlyArray<string | RegExp>): boolean {

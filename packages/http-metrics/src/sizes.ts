@@ -39,7 +39,8 @@ export function countBodies(request: IncomingMessage | Http2ServerRequest, respo
   return {
     observe(route) {
       route.requestSize?.observe(received)
-      route.responseSize?.observe(request.method === 'HEAD' ? 0 : sent)
+      const hasBody = request.method !== 'HEAD' && response.statusCode !== 204 && response.statusCode !== 304
+      route.responseSize?.observe(hasBody ? sent : 0)
     },
   }
 }

@@ -2,6 +2,7 @@ import { hasSubscribers } from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import http from 'node:http'
 import http2 from 'node:http2'
+import { createRequire } from 'node:module'
 import net, { type AddressInfo } from 'node:net'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
@@ -339,6 +340,61 @@ t.test('an application that does not listen itself is measured too', async (t) =
   ])
 })
 
+t.test('connections that another server hands on are observed like those of its own', async (t) => {
+  const app = await buildApp()
+  await app.ready()
+  const server = net.createServer((socket) => app.server.emit('connection', socket))
+  t.teardown(() => Promise.all([app.close(), server.close()]))
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const socket = net.connect((server.address() as AddressInfo).port, '127.0.0.1').resume()
+  // Without a Host, and with a malformed chunk.
+  socket.write('GET /fast/1 HTTP/1.1\r\n\r\n')
+  await once(socket, 'close')
+  const other = net.connect((server.address() as AddressInfo).port, '127.0.0.1').resume()
+  other.write(
+    'POST /slow HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\nNONSENSE\r\n',
+  )
+  await once(other, 'close')
+  const exposition = await settledExposition(app)
+  t.strictSame(sorted(exposition.counts('http_requests_total', REQUEST_LABELS)), [
+    ['/slow POST 400', 1],
+    ['unmatched GET 400', 1],
+  ])
+  t.equal(exposition.counts('http_parser_errors_total', ['code']).size, 0)
+})
+
+t.test('clients of HTTP/2 that say GOAWAY and go leave nothing in flight', async (t) => {
+  const app = await buildApp({}, { http2: true })
+  // Node.js keeps the sessions too.
+  const sessions: http2.ServerHttp2Session[] = []
+  app.server.on('session', (session) => sessions.push(session))
+  app.addHook('preClose', async () => {
+    for (const session of sessions) session.destroy()
+  })
+  let begun = 0
+  app.get('/', async () => {
+    begun += 1
+    await new Promise((resolve) => setTimeout(resolve, Math.random() * 20))
+    return 'x'.repeat(1000)
+  })
+  const { port } = await listen(t, app)
+  for (let count = 0; count < 40; count += 1) {
+    const session = http2.connect(`http://127.0.0.1:${port}`)
+    session.on('error', () => {})
+    for (let request = 0; request < 30; request += 1) {
+      session
+        .request({ ':path': '/' })
+        .on('error', () => {})
+        .resume()
+    }
+    await new Promise((resolve) => setTimeout(resolve, 2 + (count % 25)))
+    session.destroy()
+  }
+  const exposition = await settledExposition(app)
+  t.strictSame([...exposition.counts('http_requests_in_flight', ['endpoint'])], [])
+  t.equal(exposition.counts('http_requests_total', ['endpoint']).get('/'), begun)
+})
+
 t.test('an idle connection keeps nothing of the application', async (t) => {
   const app = Fastify()
   await app.register(httpMetrics, { labels: { one: { values: ['1'], value: () => '1' } } })
@@ -489,6 +545,7 @@ t.test('options', async (t) => {
 
   t.test('sizes counts the bytes of bodies as they pass', async (t) => {
     const app = await buildApp({ sizes: true })
+    app.get('/not-modified', async (_request, reply) => reply.code(304).send('as you know'))
     const { port, agent } = await listen(t, app)
     const body = JSON.stringify({ n: 1, text: 'ü'.repeat(500) })
     for (const headers of [{ 'content-length': Buffer.byteLength(body) }, { 'transfer-encoding': 'chunked' }]) {
@@ -505,6 +562,7 @@ t.test('options', async (t) => {
     }
     await app.inject('/large')
     await app.inject({ url: '/fast/1', method: 'HEAD' })
+    await app.inject('/not-modified')
     const exposition = await settledExposition(app)
     const received = exposition.counts('http_request_size_bytes_sum', ['endpoint', 'method'])
     const sent = exposition.counts('http_response_size_bytes_sum', ['endpoint', 'method'])
@@ -512,6 +570,7 @@ t.test('options', async (t) => {
     t.equal(sent.get('/validated POST'), 2 * 2)
     t.equal(sent.get('/large GET'), 16 * 65_536)
     t.equal(sent.get('/fast/:id HEAD'), undefined)
+    t.equal(sent.get('/not-modified GET'), undefined)
     t.equal(exposition.counts('http_response_size_bytes_count', ['endpoint', 'method']).get('/fast/:id HEAD'), 1)
   })
 
@@ -534,7 +593,22 @@ t.test('options', async (t) => {
   })
 
   t.test('wrong ones fail at registration with a sentence', async (t) => {
-    for (const options of [{ buckets: [1, 0.5] }, { ignore: [1] }, { labels: { x: {} } }, { endpointLabel: '1' }]) {
+    const label = { values: ['a'], value: () => 'a' }
+    for (const options of [
+      { buckets: [1, 0.5] },
+      { buckets: '1' },
+      { buckets: new Array(2) },
+      { ignore: [1] },
+      { ignore: '/health' },
+      { labels: { x: {} } },
+      { labels: { method: label } },
+      { labels: { endpoint: label } },
+      { endpointLabel: '1' },
+      { endpointLabel: 'status' },
+      { endpointLabel: 'phase' },
+      { initialize: 'all' },
+      { initialize: [2] },
+    ]) {
       const app = Fastify()
       await t.rejects(async () => app.register(httpMetrics, options as object), {
         code: /^METRICS_ERR_/,
@@ -542,6 +616,23 @@ t.test('options', async (t) => {
       })
     }
   })
+})
+
+t.test("a route's wrong options fail where it is registered, and do no harm where it was before", async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  app.get('/early', { config: { metrics: { buckets: [2, 1] } } }, async () => 'ok')
+  await app.register(httpMetrics, { initialize: false })
+  for (const metrics of [{ buckets: [2, 1] }, { endpoint: '' }, { endpoint: 5 }]) {
+    t.throws(() => app.get('/late', { config: { metrics } }, async () => 'ok'), {
+      code: 'METRICS_ERR_OPTION',
+      message: / of \/late/,
+    })
+  }
+  t.equal((await app.inject('/early')).statusCode, 200)
+  const exposition = await settledExposition(app)
+  t.strictSame([...exposition.counts('http_requests_total', REQUEST_LABELS)], [['/early GET 200', 1]])
+  t.equal(exposition.counts('metrics_errors_total', ['plugin']).get('http-metrics'), 1)
 })
 
 t.test('registering twice counts once', async (t) => {
@@ -552,6 +643,14 @@ t.test('registering twice counts once', async (t) => {
   app.get('/', async () => 'ok')
   await app.inject('/')
   t.equal((await settledExposition(app)).counts('http_requests_total', ['endpoint']).get('/'), 1)
+})
+
+t.test('registering twice with options is an error, not silence', async (t) => {
+  const app = Fastify()
+  await app.register(httpMetrics)
+  await t.rejects(async () => app.register(httpMetrics, { groupStatus: true }), {
+    code: 'METRICS_ERR_ALREADY_REGISTERED',
+  })
 })
 
 t.test('registered in an encapsulated part, only that part is counted', async (t) => {
@@ -667,10 +766,26 @@ t.test('an application inside of another counts what was over before it came the
 
 t.test('a closed application leaves nothing behind', async (t) => {
   const app = await buildApp()
-  await app.listen({ port: 0, host: 'localhost' })
+  await statusOf(await listen(t, app), '/fast/1')
   t.ok(hasSubscribers('http.server.request.start'))
   await app.close()
   t.notOk(hasSubscribers('http.server.request.start'))
+})
+
+t.test('two copies of Fastify in one process are both measured', async (t) => {
+  const require = createRequire(import.meta.url)
+  const copy = () => {
+    for (const file of Object.keys(require.cache)) if (file.includes('/fastify/')) delete require.cache[file]
+    return require('fastify')() as FastifyInstance
+  }
+  for (const app of [copy(), copy()]) {
+    t.teardown(() => app.close())
+    await app.register(httpMetrics)
+    app.get('/', async () => 'ok')
+    t.equal((await app.inject('/')).statusCode, 200)
+    const exposition = await settledExposition(app)
+    t.strictSame([...exposition.counts('http_requests_total', REQUEST_LABELS)], [['/ GET 200', 1]])
+  }
 })
 
 t.test('two applications in one process share nothing', async (t) => {

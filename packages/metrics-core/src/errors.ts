@@ -13,10 +13,10 @@ export const InvalidOptionError: FastifyErrorConstructor<{ code: string }, [stri
   500,
 )
 
-/** The plugin stands already, registered with other options. */
-export const AlreadyRegisteredError: FastifyErrorConstructor<{ code: string }> = createError(
+/** The plugin stands already, registered with other options. Argument: its name. */
+export const AlreadyRegisteredError: FastifyErrorConstructor<{ code: string }, [string]> = createError(
   'METRICS_ERR_ALREADY_REGISTERED',
-  'Expected @data20/metrics-core to be registered with its options once, before the plugins that use it, got a second registration with options',
+  'Expected @data20/%s to be registered with its options once, before what uses it, got a second registration with options',
   500,
 )
 

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { InvalidOptionError, InvalidValueError, MetricMismatchError } from './errors.ts'
+import { checkBuckets } from './checks.ts'
+import { InvalidValueError, MetricMismatchError } from './errors.ts'
 import { createExemplar, type Exemplar, type ExemplarLabels, formatExemplar } from './exemplar.ts'
 import { Instrument, type InstrumentContext, type InstrumentOptions, type Sample } from './instrument.ts'
 import { formatBound, type Labels, parseLabels } from './labels.ts'
@@ -32,11 +33,8 @@ class Bounds {
   #chunk = new Float64Array(0)
   #used = 0
 
-  /** Throws unless the buckets are ascending finite numbers. */
   constructor(buckets: readonly number[]) {
-    if (!buckets.every((bound, index) => Number.isFinite(bound) && (index === 0 || bound > buckets[index - 1]!))) {
-      throw new InvalidOptionError('buckets', 'ascending finite numbers', buckets.join())
-    }
+    checkBuckets(buckets)
     this.values = [...buckets]
     this.ends = [...buckets, Infinity].map((bound) => toBytes(`le="${formatBound(bound)}"} `))
     this.size = buckets.length + 2
@@ -204,6 +202,7 @@ export class Histogram<Label extends string = never> extends Instrument<Label, H
   override assertSame(type: string, options: HistogramOptions<Label>): void {
     super.assertSame(type, options)
     const { buckets = DEFAULT_BUCKETS } = options
+    checkBuckets(buckets)
     if (buckets.join() !== this.buckets.join()) {
       throw new MetricMismatchError(this.exposedName, `with the buckets ${this.buckets.join()}`, buckets.join())
     }

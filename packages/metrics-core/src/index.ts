@@ -31,7 +31,7 @@ declare module 'fastify' {
 
 async function metricsCore(fastify: FastifyInstance, options: MetricsCoreOptions): Promise<void> {
   if (fastify.hasDecorator('metrics')) {
-    if (Object.keys(options).length > 0) throw new AlreadyRegisteredError()
+    if (Object.keys(options).length > 0) throw new AlreadyRegisteredError('metrics-core')
     return
   }
   const {
@@ -111,6 +111,7 @@ async function ensureMetrics(fastify: FastifyInstance): Promise<Metrics> {
 
 const plugin: FastifyPluginAsync<MetricsCoreOptions> = fp(metricsCore, { name: '@data20/metrics-core', fastify: '5.x' })
 
+export { checkBuckets, checkList } from './checks.ts'
 export type { Collect } from './collectors.ts'
 export type { CounterOptions, CounterSeries } from './counter.ts'
 export * from './errors.ts'

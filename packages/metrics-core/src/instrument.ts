@@ -113,6 +113,9 @@ export abstract class Instrument<Label extends string, S extends Series> {
     if (typeof help !== 'string' || help === '') throw new InvalidOptionError('help', 'a text', help)
     if (maxSeries !== false && !(maxSeries >= 0)) throw new InvalidOptionError('maxSeries', 'a number ≥ 0', maxSeries)
     for (const label of labelNames) checkLabelName(label, reservedLabel)
+    if (new Set(labelNames).size < labelNames.length) {
+      throw new InvalidOptionError(`labelNames of ${name}`, 'names that differ', labelNames)
+    }
     if (unit !== undefined && !name.replace(/_total$/, '').endsWith(`_${unit}`)) {
       throw new MetricMismatchError(name, `named with its unit as suffix`, unit)
     }

@@ -244,8 +244,12 @@ t.test('wrong names, help texts, units, caps and buckets fail when the instrumen
   for (const help of ['', undefined, 5]) t.throws(make({ help }), { code: 'METRICS_ERR_OPTION' })
   t.throws(make({ unit: 'seconds' }), { code: 'METRICS_ERR_MISMATCH' })
   for (const maxSeries of [-1, NaN, 'many']) t.throws(make({ maxSeries }), { code: 'METRICS_ERR_OPTION' })
-  for (const buckets of [[2, 1], [1, 1], [1, Infinity], [NaN], ['1', 'x']]) {
-    t.throws(make({ buckets }), { code: 'METRICS_ERR_OPTION' }, buckets.join())
+  t.throws(make({ labelNames: ['a', 'b', 'a'] }), {
+    code: 'METRICS_ERR_OPTION',
+    message: "Expected option `labelNames of h` to be names that differ, got [ 'a', 'b', 'a' ]",
+  })
+  for (const buckets of [[2, 1], [1, 1], [1, Infinity], [NaN], ['1', 'x'], new Array(2), '1', 5, null]) {
+    t.throws(make({ buckets }), { code: 'METRICS_ERR_OPTION', message: /ascending finite numbers/ }, String(buckets))
   }
   t.equal(metrics.registry.getSingleMetric('h'), undefined)
   t.doesNotThrow(() => metrics.counter({ name: 'c_seconds_total', help: 'C.', unit: 'seconds', labelNames: ['le'] }))
