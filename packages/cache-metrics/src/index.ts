@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type CounterSeries, ensureMetrics, type HistogramSeries } from '@data20/metrics-core'
+import { type CounterSeries, checkList, ensureMetrics, type HistogramSeries } from '@data20/metrics-core'
 import createError, { type FastifyErrorConstructor } from '@fastify/error'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
@@ -48,6 +48,7 @@ interface CacheSeries {
 
 async function cacheMetrics(fastify: FastifyInstance, options: CacheMetricsOptions): Promise<void> {
   const { caches = {}, types = [], buckets = cacheMetricDefinitions.load.buckets } = options
+  checkList(types, 'types')
 
   const metrics = await ensureMetrics(fastify)
   const hits = metrics.counter(cacheMetricDefinitions.hits)

@@ -382,4 +382,5 @@ t.test('a type has one cache, a cache one type, and a cache has a get', async (t
   t.throws(() => app.cacheMetrics.observe('none', {} as never), {
     message: 'Expected cache `none` to be an object with a method get, got [object Object]',
   })
+  await t.rejects(build(t, { types: 'pages' as never }), { code: 'METRICS_ERR_OPTION', message: /`types`/ })
 })

@@ -57,6 +57,7 @@ async function dbMetrics(fastify: FastifyInstance, options: DbMetricsOptions): P
   })
 
   function observe(poolName: string, pool: ObservablePool): void {
+    if (typeof pool?.connect !== 'function') throw new InvalidOptionError(`pools.${poolName}`, 'a pool of pg', pool)
     if (poolByName.get(poolName) === pool) return
     if (poolByName.has(poolName) || isObserved(pool)) throw new PoolNameError(poolName)
     poolByName.set(poolName, pool)

@@ -815,6 +815,7 @@ t.test('options that cannot work fail at register', async (t) => {
     { upCheckMs: -1 },
     { upTimeoutMs: 0 },
     { buckets: [1, 0.5] },
+    { pools: { main: {} as never } },
   ]) {
     await t.rejects(build(t, options), { code: 'METRICS_ERR_OPTION' }, JSON.stringify(options))
   }

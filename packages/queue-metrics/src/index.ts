@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { ensureMetrics } from '@data20/metrics-core'
+import { checkList, ensureMetrics } from '@data20/metrics-core'
 import createError, { type FastifyErrorConstructor } from '@fastify/error'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
@@ -38,6 +38,8 @@ export const UnwatchableError: FastifyErrorConstructor<{ code: string }, [string
 
 async function queueMetrics(fastify: FastifyInstance, options: QueueMetricsOptions): Promise<void> {
   const { queues = [], workers = [] } = options
+  checkList(queues, 'queues')
+  checkList(workers, 'workers')
 
   const metrics = await ensureMetrics(fastify)
   const instruments = createInstruments(metrics, options)

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Counter, Gauge, Histogram, Metrics } from '@data20/metrics-core'
+import { type Counter, checkBuckets, checkList, type Gauge, type Histogram, type Metrics } from '@data20/metrics-core'
 import { OUTCOMES, queueMetricDefinitions } from './metrics.ts'
 import type { QueueMetricsOptions } from './options.ts'
 
@@ -42,6 +42,8 @@ export function createInstruments(metrics: Metrics, options: QueueMetricsOptions
     waitBuckets = queueMetricDefinitions.wait.buckets,
   } = options
 
+  checkBuckets(waitBuckets, 'waitBuckets')
+  for (const [queue, names] of Object.entries(taskNames)) checkList(names, `taskNames.${queue}`)
   const knownQueues = new Set([...queues, ...workers].map(({ name }) => name))
   const tasks = metrics.counter(queueMetricDefinitions.tasks)
   const retries = metrics.counter(queueMetricDefinitions.retries)

@@ -539,6 +539,15 @@ t.test('what is neither a queue nor a worker is refused', async (t) => {
     message: 'Expected a Queue or a Worker of BullMQ 6, got an instance of Map',
   })
   t.throws(() => app.queueMetrics.watch(undefined as never), { code: 'QUEUE_METRICS_ERR_UNWATCHABLE' })
+  for (const options of [
+    { queues: {} },
+    { workers: 'mail' },
+    { taskNames: { mail: 'welcome' } },
+    { waitBuckets: [2, 1] },
+  ]) {
+    const option = Object.keys(options)[0]!
+    await t.rejects(build(t, options as never), { code: 'METRICS_ERR_OPTION', message: new RegExp(`\`${option}`) })
+  }
 })
 
 /** The kinds of jobs, and how often each comes in ten. */

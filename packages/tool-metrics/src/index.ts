@@ -5,7 +5,14 @@
  * @module
  */
 
-import { type CounterSeries, ensureMetrics, type GaugeSeries, type HistogramSeries } from '@data20/metrics-core'
+import {
+  type CounterSeries,
+  checkList,
+  ensureMetrics,
+  type GaugeSeries,
+  type HistogramSeries,
+  InvalidOptionError,
+} from '@data20/metrics-core'
 import createError, { type FastifyErrorConstructor } from '@fastify/error'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
@@ -59,6 +66,9 @@ export const UnregisteredToolError: FastifyErrorConstructor<{ code: string; stat
   404,
 )
 
+/** The longest that a timer of Node.js waits; with more it does not wait at all. */
+const MAX_TIMEOUT_MS = 2 ** 31 - 1
+
 /** The bound series of one tool. */
 interface ToolSeries {
   executions: Record<ToolStatus, CounterSeries>
@@ -69,6 +79,10 @@ interface ToolSeries {
 
 async function toolMetrics(fastify: FastifyInstance, options: ToolMetricsOptions): Promise<void> {
   const { tools = [], buckets = toolMetricDefinitions.duration.buckets, isFailure } = options
+  checkList(tools, 'tools')
+  if (isFailure !== undefined && typeof isFailure !== 'function') {
+    throw new InvalidOptionError('isFailure', 'a function', isFailure)
+  }
 
   const metrics = await ensureMetrics(fastify)
   const executions = metrics.counter(toolMetricDefinitions.executions)
@@ -99,6 +113,9 @@ async function toolMetrics(fastify: FastifyInstance, options: ToolMetricsOptions
     run: (signal: AbortSignal) => Result | Promise<Result>,
     { signal: outer, timeoutMs }: TrackOptions = {},
   ): Promise<Result> {
+    if (timeoutMs !== undefined && !(timeoutMs >= 0 && timeoutMs <= MAX_TIMEOUT_MS)) {
+      throw new InvalidOptionError('timeoutMs', `a number from 0 to ${MAX_TIMEOUT_MS}`, timeoutMs)
+    }
     const end = start(tool)
     const controller = new AbortController()
     const cancel = () => controller.abort(outer?.reason)
@@ -130,6 +147,7 @@ async function toolMetrics(fastify: FastifyInstance, options: ToolMetricsOptions
     let hasEnded = false
     series.active.inc()
     return (status) => {
+      checkOneOf(STATUSES, status, 'status')
       if (hasEnded) return
       hasEnded = true
       series.active.dec()
@@ -140,6 +158,7 @@ async function toolMetrics(fastify: FastifyInstance, options: ToolMetricsOptions
   }
 
   function reject(reason: ToolRejection): void {
+    checkOneOf(REJECTIONS, reason, 'reason')
     rejectionSeries[reason].inc()
   }
 
@@ -152,6 +171,11 @@ async function toolMetrics(fastify: FastifyInstance, options: ToolMetricsOptions
       return false
     }
   }
+}
+
+/** Before anything is counted, so that what is called again with a right value still is. */
+function checkOneOf(known: readonly string[], value: string, name: string): void {
+  if (!known.includes(value)) throw new InvalidOptionError(name, `one of ${known.join(', ')}`, value)
 }
 
 /** How a rejected execution ended: what aborted its signal decides, else the error's own name. */

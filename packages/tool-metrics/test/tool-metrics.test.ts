@@ -164,6 +164,31 @@ t.test('an execution ended by hand counts once, by the first call', async (t) =>
   t.strictSame(await readSeries(app), { [executions('cancelled')]: 1, [COUNT]: 1 })
 })
 
+t.test('a status, a reason and a time limit that do not exist are refused before anything is counted', async (t) => {
+  const app = await build(t)
+  const end = app.toolMetrics.start('build_graph')
+  t.throws(() => end('done' as never), {
+    code: 'METRICS_ERR_OPTION',
+    message: 'Expected option `status` to be one of completed, failed, timeout, cancelled, got done',
+  })
+  end('completed')
+  t.equal((await readSeries(app))[executions('completed')], 1)
+  t.throws(() => app.toolMetrics.reject('full' as never), { code: 'METRICS_ERR_OPTION', message: /`reason`/ })
+  for (const timeoutMs of [-1, Number.NaN, 3e9]) {
+    await t.rejects(
+      app.toolMetrics.track('build_graph', () => 1, { timeoutMs }),
+      { code: 'METRICS_ERR_OPTION' },
+    )
+  }
+  t.equal((await readSeries(app))[COUNT], 1)
+})
+
+t.test('options that cannot work fail at register', async (t) => {
+  for (const options of [{ tools: 'build_graph' }, { isFailure: true }, { buckets: [2, 1] }]) {
+    await t.rejects(build(t, options as never), { code: 'METRICS_ERR_OPTION' }, JSON.stringify(options))
+  }
+})
+
 t.test('a tool that is not registered throws and makes no series', async (t) => {
   const app = await build(t)
   const before = (await app.inject('/metrics')).body.split('\n').filter((line) => line.startsWith('tool_')).length
