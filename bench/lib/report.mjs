@@ -44,7 +44,7 @@ export async function writeReport(sections, minutes) {
   const versions = await Promise.all(PACKAGES.map(async (name) => `${name} ${await versionOf(name)}`))
   const head = `# Benchmarks
 
-Written by \`pnpm bench\` on ${new Date().toISOString().slice(0, 10)}, in one run of ${Math.round(minutes)} minutes.
+Written by \`npm run bench\` on ${new Date().toISOString().slice(0, 10)}, in one run of ${Math.round(minutes)} minutes.
 
 - Machine: ${os.cpus().length} × ${cpu.model.trim()}, ${Math.round(os.totalmem() / 2 ** 30)} GiB, ${os.type()} ${os.arch()}
 - Node.js ${process.versions.node}, ${versions.join(', ')}

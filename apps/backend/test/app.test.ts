@@ -127,13 +127,15 @@ t.test('errors have one shape and are counted where they belong', async (t) => {
     t.equal(response.statusCode, 400, JSON.stringify(body))
     t.equal(response.json().details[0].field, field)
   }
-  t.equal(await rejections('invalid_input'), 8)
-  t.equal(await requests(400), 8)
+  const misspelt = await run(app, { tool: 'search', params: { query: 'x', qeury: 'x' } })
+  t.equal(misspelt.json().message, 'Expected parameter `qeury` to be one of query, limit, got "qeury"')
+  t.equal(await rejections('invalid_input'), 9)
+  t.equal(await requests(400), 9)
 
   const headers = { 'content-type': 'application/json' }
   const malformed = await app.inject({ method: 'POST', url: '/api/run', headers, payload: '{"tool":' })
   t.match(malformed.json(), { statusCode: 400, error: 'Bad Request', message: String, code: String })
-  t.equal(await requests(400), 9)
+  t.equal(await requests(400), 10)
 
   const large = await run(app, { tool: 'search', params: { query: 'x'.repeat(2000) } })
   t.match(large.json(), { statusCode: 413, error: 'Payload Too Large', message: String, code: String })

@@ -34,7 +34,9 @@ export function findTool(name: string): Tool {
  */
 export function parseParameters(tool: Tool, parameters: unknown = {}): Record<string, unknown> {
   const complete = Value.Default(tool.parameters, Value.Clone(parameters))
-  const [error] = Value.Errors(tool.parameters, complete)
+  const errors = Value.Errors(tool.parameters, complete)
+  // A name that is none comes with a second error, which does not say so.
+  const error = errors.find(({ params }) => 'additionalProperties' in params) ?? errors[0]
   if (!error) return complete as Record<string, unknown>
   const { requiredProperties, additionalProperties } = error.params as Record<string, string[] | undefined>
   const [missing] = requiredProperties ?? []
