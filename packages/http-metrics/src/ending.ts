@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { ServerResponse } from 'node:http'
+import { type ServerResponse, STATUS_CODES } from 'node:http'
 import { constants, type Http2ServerResponse } from 'node:http2'
 import { areHeadersSent, headerStatus } from './internals.ts'
 import type { PHASES } from './metrics.ts'
@@ -47,9 +47,12 @@ export function isComplete(response: RawResponse): boolean {
   // inject() destroys its response once it is ended, before the stream has counted it as finished.
   if (response.isLightMyRequest === true) return response.writableEnded
   if ('stream' in response) {
-    // HTTP/2's compatibility layer emits `finish` for a cancelled stream too, and Node.js ends it in the handler's place.
+    // HTTP/2's compatibility layer emits `finish` for a cancelled stream too, and Node.js ends it in the handler's place; that
+    // of a HEAD it ends at once.
     const { stream } = response
-    return stream === undefined ? response.writableEnded : stream.writableFinished && !stream.aborted
+    return stream === undefined
+      ? response.writableEnded
+      : stream.writableFinished && !stream.aborted && stream.headersSent
   }
   if (!response.writableFinished) return false
   const socket = response.req?.socket
@@ -64,8 +67,9 @@ export function isComplete(response: RawResponse): boolean {
 /** The status that the client was sent: `statusCode` can be changed after it, as Fastify does when a handler throws in mid-stream. */
 export function sentStatus(response: RawResponse): number {
   if ('stream' in response) return Number(response.stream?.sentHeaders?.[':status'] ?? response.statusCode)
-  // What an error changes is an error's: the headers of a success need no look.
-  return response.statusCode < 400 ? response.statusCode : headerStatus(response)
+  const { statusCode, statusMessage } = response
+  // writeHead() sets the message that belongs to the status; what is changed later does not go with it.
+  return statusMessage === STATUS_CODES[statusCode] ? statusCode : headerStatus(response)
 }
 
 type Phase = (typeof PHASES)[number]
@@ -90,7 +94,7 @@ function isBrokenByServer(response: RawResponse): boolean {
     const { stream } = response
     // A client that leaves resets the stream, or Node.js destroys it in the client's name, with another code than these, or
     // with the connection's error, of which the session dies too.
-    if (!stream?.destroyed || stream.writableEnded) return false
+    if (!stream?.destroyed || (stream.writableEnded && response.req?.method !== 'HEAD')) return false
     if (isOfConnection(stream.errored) && sessionOf(stream)?.destroyed !== false) return false
     return stream.rstCode === NGHTTP2_NO_ERROR || stream.rstCode === NGHTTP2_INTERNAL_ERROR
   }

@@ -55,7 +55,9 @@ async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions
   fastify.addHook('onReady', async () => routes.initialize())
   if (isRoot(fastify)) {
     const observer = { onStart: onRequestStart, onRequest: measurementOf, onClientError }
-    observeServer(fastify.server, observer)
+    const stop = observeServer(fastify.server, observer)
+    // Called when the server is closed.
+    fastify.addHook('onClose', async () => stop())
     fastify.addHook('onListen', async () => {
       for (const server of secondaryServers(fastify)) observeServer(server, observer)
     })

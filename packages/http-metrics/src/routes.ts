@@ -140,7 +140,7 @@ export function createRoutes(metrics: Metrics, fastify: FastifyInstance, options
 
   return {
     add(route) {
-      checkRouteOptions(route)
+      checkRouteOptions(route.url, route.config?.metrics)
       registered.push(route)
     },
     initialize: initializeRoutes,
@@ -186,6 +186,7 @@ export function createRoutes(metrics: Metrics, fastify: FastifyInstance, options
 
   function createRoute(context: RouteContext, method: string): RouteSeries | null {
     try {
+      checkRouteOptions(context.config?.url, context.config?.metrics)
       return bindRoute(context, method)
     } catch (error) {
       // A route from before the plugin, whose options nobody has checked.
@@ -250,8 +251,8 @@ function isStatus(value: unknown): boolean {
   return Number.isInteger(value) && (value as number) >= 100 && (value as number) <= 999
 }
 
-function checkRouteOptions({ url, config }: RouteOptions): void {
-  const { endpoint, buckets } = (config?.metrics || {}) as RouteMetricsOptions
+function checkRouteOptions(url: string | undefined, options: unknown): void {
+  const { endpoint, buckets } = (options || {}) as RouteMetricsOptions
   if (endpoint !== undefined && (typeof endpoint !== 'string' || endpoint === '')) {
     throw new InvalidOptionError(`config.metrics.endpoint of ${url}`, 'a text', endpoint)
   }

@@ -16,8 +16,11 @@ export interface ServerObserver {
 /**
  * Observes all that comes to a server, ahead of any listener: Node.js answers some requests itself (no Host, too many on a
  * connection), and Fastify some without a hook (a malformed URL, one during close()).
+ *
+ * The listeners live as long as the server, so that what arrives while it closes counts too. Returns what ends them after
+ * that: a server that has never listened may not say that it closes.
  */
-export function observeServer(server: FastifyInstance['server'], observer: ServerObserver): void {
+export function observeServer(server: FastifyInstance['server'], observer: ServerObserver): () => void {
   let isObserved = false
   // With its first connection: a server may be given them without listening.
   server.prependListener('connection', () => {
@@ -25,15 +28,18 @@ export function observeServer(server: FastifyInstance['server'], observer: Serve
     isObserved = true
     subscribe(REQUEST_START, onStart)
   })
-  // The listeners live as long as the server, which ends with the application: what arrives during close() counts too.
-  server.on('close', () => {
-    isObserved = false
-    unsubscribe(REQUEST_START, onStart)
-  })
+  server.on('close', stop)
   // HTTP/2 has no such channel, and a server may be given requests without connections.
   server.prependListener('request', (_request, response) => observer.onRequest(response))
   // Ahead of Fastify's, which destroys the socket.
   server.prependListener('clientError', observer.onClientError)
+
+  return stop
+
+  function stop(): void {
+    isObserved = false
+    unsubscribe(REQUEST_START, onStart)
+  }
 
   function onStart(message: unknown): void {
     const { response, socket, server: receiver } = message as RequestStart

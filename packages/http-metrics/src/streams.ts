@@ -1,5 +1,6 @@
 /**
- * Streams of HTTP/2, which Node.js (20 to 24) does not always close.
+ * Streams of HTTP/2, of whose end Node.js (20 to 24) does not always tell: it closes no response to HEAD that the handler has
+ * not ended, and some streams not at all.
  *
  * @module
  */
@@ -29,7 +30,7 @@ export function sessionOf(stream: ServerHttp2Stream): Http2Session | undefined {
 }
 
 /**
- * Calls `end` when a stream has ended and may never be closed. It may be closed nevertheless. The argument says how long
+ * Calls `end` when a stream has ended, once or more. The argument says how long
  * ago the end was, in milliseconds, at most {@link SIGHTING_MS} too little.
  */
 export function watchStream(stream: ServerHttp2Stream, end: (millisecondsAgo: number) => void): void {
@@ -38,7 +39,10 @@ export function watchStream(stream: ServerHttp2Stream, end: (millisecondsAgo: nu
   // Reset so in the instant of its answer, or left behind by a client that has said GOAWAY, it is neither.
   const watched = { stream, end, sightings: 0, seen: 0 }
   open.add(watched)
-  stream.on('close', () => open.delete(watched))
+  stream.on('close', () => {
+    open.delete(watched)
+    end(0)
+  })
   timer ??= setInterval(endForgotten, SIGHTING_MS).unref()
   if (stream.session !== undefined) sessions.set(stream, stream.session)
 }

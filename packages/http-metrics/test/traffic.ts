@@ -69,6 +69,19 @@ const routes: FastifyPluginAsync = async (app) => {
     reply.raw.on('finish', () => socket.destroy())
     return reply.code(429).send('enough')
   })
+  app.get('/forgotten-return', async (_request, reply) => {
+    reply.code(404).send('not found')
+    return reply.code(200).send('found')
+  })
+  app.route({
+    method: ['GET', 'HEAD'],
+    url: '/piped',
+    handler(_request, reply) {
+      reply.hijack()
+      reply.raw.writeHead(200)
+      Readable.from(pieces(2, 1024)).pipe(reply.raw)
+    },
+  })
   app.get('/native', (_request, reply) => {
     reply.hijack()
     const { stream } = reply.raw as unknown as http2.Http2ServerResponse
@@ -285,6 +298,9 @@ export const exchanges: Record<string, Exchange> = {
   hijacked: completes('/hijacked', 'GET', '/hijacked', 203),
   events: completes('/events', 'GET', '/events', 200),
   large: completes('/large', 'GET', '/large', 200),
+  forgottenReturn: completes('/forgotten-return', 'GET', '/forgotten-return', 404),
+  piped: completes('/piped', 'GET', '/piped', 200),
+  pipedHead: completes('/piped', 'HEAD', '/piped', 200),
   denied: completes('/denied/:id', 'GET', '/denied/1', 401),
   async broken(client, ledger) {
     const status = await complete(client, 'GET', '/broken').catch((error: Error) => error.message)
@@ -428,6 +444,9 @@ export const exchanges: Record<string, Exchange> = {
 export const http2Exchanges: Record<string, (session: http2.ClientHttp2Session, ledger: Ledger) => Promise<void>> = {
   fast: completesHttp2('/fast/:id', { ':path': '/fast/1' }, 200),
   head: completesHttp2('/fast/:id', { ':path': '/fast/1', ':method': 'HEAD' }, 200),
+  forgottenReturn: completesHttp2('/forgotten-return', { ':path': '/forgotten-return' }, 404),
+  piped: completesHttp2('/piped', { ':path': '/piped' }, 200),
+  pipedHead: completesHttp2('/piped', { ':path': '/piped', ':method': 'HEAD' }, 200),
   unmatched: completesHttp2('unmatched', { ':path': '/nowhere' }, 404),
   error: completesHttp2('/error', { ':path': '/error' }, 500),
   large: completesHttp2('/large', { ':path': '/large' }, 200),
@@ -445,6 +464,10 @@ export const http2Exchanges: Record<string, (session: http2.ClientHttp2Session, 
   async cancelsPost(session, ledger) {
     await cancel(session, { ':path': '/slow', ':method': 'POST', 'content-type': 'text/plain' }, 'ab')
     ledger.request('/slow', 'POST', 499, 'before_headers')
+  },
+  async cancelsHead(session, ledger) {
+    await cancel(session, { ':path': '/slow', ':method': 'HEAD' })
+    ledger.request('/slow', 'HEAD', 499, 'before_headers')
   },
   async closesGet(session, ledger) {
     await cancel(session, { ':path': '/slow' }, undefined, http2.constants.NGHTTP2_NO_ERROR)
