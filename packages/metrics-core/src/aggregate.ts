@@ -5,7 +5,7 @@
  */
 import type { ForeignFamily, ForeignSample } from './exposition.ts'
 import type { Aggregator } from './instrument.ts'
-import type { LabelValue } from './labels.ts'
+import { type LabelValue, labelValueText } from './labels.ts'
 
 /** The metrics of one process, in a form that survives being sent as JSON. */
 export type Snapshot = ForeignFamily[]
@@ -67,8 +67,12 @@ export function toPortable(family: ForeignFamily, defaultLabels: Record<string, 
     ...family,
     values: (family.values ?? []).map(({ labels, sharedLabels, value, ...sample }) => ({
       ...sample,
-      labels: { ...defaultLabels, ...sharedLabels, ...labels },
+      labels: toTexts({ ...defaultLabels, ...sharedLabels, ...labels }),
       value: (Number.isFinite(value) ? value : `${value}`) as number,
     })),
   }
+}
+
+function toTexts(labels: Record<string, LabelValue>): Record<string, string> {
+  return Object.fromEntries(Object.entries(labels).map(([name, value]) => [name, labelValueText(value)]))
 }

@@ -7,6 +7,9 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import { InvalidOptionError } from './errors.ts'
 import type { Auth } from './options.ts'
 
+/** What a header can carry: a token read from a file often has a line break at its end. */
+const TOKEN = /^[!-~]([ -~]*[!-~])?$/
+
 /** The check of one `auth` option: takes an `Authorization` header, says whether it is right, in constant time. */
 export interface Authorizer {
   isAuthorized(authorization: string | undefined): boolean
@@ -18,6 +21,13 @@ export interface Authorizer {
 export function createAuthorizer(auth: Auth): Authorizer {
   // A secret from an unset environment variable is no reason to let everybody in.
   const { bearer, username, password }: Record<string, unknown> = { ...auth }
+  if (isText(bearer) && !TOKEN.test(bearer)) {
+    throw new InvalidOptionError(
+      'auth.bearer',
+      'printable ASCII without a space or line break at its ends',
+      'another text',
+    )
+  }
   if (isText(bearer)) return authorizer('Bearer', bearer)
   if (isText(username) && isText(password) && !username.includes(':')) {
     return authorizer('Basic', Buffer.from(`${username}:${password}`).toString('base64'))

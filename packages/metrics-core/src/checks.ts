@@ -21,3 +21,12 @@ export function checkBuckets(buckets: readonly number[], option = 'buckets'): vo
 export function checkList(list: unknown, option: string): void {
   if (!Array.isArray(list)) throw new InvalidOptionError(option, 'a list', list)
 }
+
+/** The longest that a timer of Node.js waits; with more it does not wait at all. */
+const MAX_TIMEOUT_MS = 2 ** 31 - 1
+
+/** Throws unless a value is a number of milliseconds that a timer can wait. */
+export function checkTimeout(milliseconds: number, option: string): void {
+  if (milliseconds > 0 && milliseconds <= MAX_TIMEOUT_MS) return
+  throw new InvalidOptionError(option, `a number > 0, at most ${MAX_TIMEOUT_MS}`, milliseconds)
+}

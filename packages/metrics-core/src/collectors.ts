@@ -5,6 +5,7 @@
  * @module
  */
 import type { FastifyBaseLogger } from 'fastify'
+import { checkTimeout } from './checks.ts'
 import type { ForeignFamily } from './exposition.ts'
 import type { Gauge, GaugeSeries } from './gauge.ts'
 
@@ -31,8 +32,6 @@ interface Collector {
   /** A run that missed its deadline and has not ended yet; the collector is not started again meanwhile. */
   running: Promise<boolean> | undefined
   isFailing: boolean
-  /** By which it is seen, once there is something to see. */
-  series: { success: GaugeSeries; duration: GaugeSeries; lastSuccess: GaugeSeries } | undefined
 }
 
 /** The collectors of one application. */
@@ -63,11 +62,12 @@ export function createCollectors(metrics: CollectorMetrics, timeoutMs: number, l
 
   return {
     add(name, collect, ownTimeoutMs = timeoutMs) {
+      checkTimeout(ownTimeoutMs, `timeoutMs of ${name}`)
       let key = name
       for (let number = 2; collectors.has(key); number += 1) key = `${name}_${number}`
       const collector = createCollector(key, collect, ownTimeoutMs)
       collectors.set(key, collector)
-      collector.series = createSeries(key)
+      seriesOf(key)
       return () => remove(collector)
     },
 
@@ -119,7 +119,8 @@ export function createCollectors(metrics: CollectorMetrics, timeoutMs: number, l
     }
   }
 
-  function createSeries(collector: string): Collector['series'] & object {
+  /** Looked up each time: an application with the same registry removes them when it closes. */
+  function seriesOf(collector: string): Record<keyof CollectorMetrics, GaugeSeries> {
     return {
       success: metrics.success.reserve({ collector }),
       duration: metrics.duration.reserve({ collector }),
@@ -161,8 +162,7 @@ export function createCollectors(metrics: CollectorMetrics, timeoutMs: number, l
   }
 
   function report(collector: Collector, succeeded: boolean, seconds: number): void {
-    collector.series ??= createSeries(collector.name)
-    const { success, duration, lastSuccess } = collector.series
+    const { success, duration, lastSuccess } = seriesOf(collector.name)
     success.set(succeeded ? 1 : 0)
     duration.set(seconds)
     if (succeeded) lastSuccess.setToCurrentTime()
@@ -188,5 +188,5 @@ export function createCollectors(metrics: CollectorMetrics, timeoutMs: number, l
 }
 
 function createCollector(name: string, collect: Collect, timeoutMs: number): Collector {
-  return { name, collect, timeoutMs, running: undefined, isFailing: false, series: undefined }
+  return { name, collect, timeoutMs, running: undefined, isFailing: false }
 }

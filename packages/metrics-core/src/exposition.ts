@@ -10,6 +10,7 @@ import { Histogram } from './histogram.ts'
 import { Instrument, type Sample } from './instrument.ts'
 import { escapeHelp, formatBound, formatLabels, formatValue, type LabelValue } from './labels.ts'
 import type { Format } from './negotiate.ts'
+import type { Series } from './series-table.ts'
 import { ByteWriter, toBytes } from './writer.ts'
 
 /** A metric of prom-client or of `@prometheus-io/client`, as its `get()` describes it. */
@@ -44,6 +45,8 @@ const SLICE_MS = 2
 /** The clock is read each time that so many bytes were written. */
 const CHECK_BYTES = 16_384
 
+const NONE: ReadonlySet<string> = new Set()
+
 /** Bytes for the first exposition of a registry. */
 const SMALLEST_LENGTH = 1024
 /** The next exposition is as long as this one, but for more digits and a few series; what is too much is garbage soon. */
@@ -65,41 +68,59 @@ export function createRenderer(): (
 
   return async function render(all, format, defaultLabels) {
     const openMetrics = format === 'openMetrics'
-    const families = openMetrics ? degradeIrregular(all, findClashes(all)) : all
+    const clashing = openMetrics ? findClashes(all) : NONE
     const writer = new ByteWriter(expectedLength)
     let series = 0
     let sliceEnd = performance.now() + SLICE_MS
     let checkAt = CHECK_BYTES
 
-    for (const family of families) {
-      if (isInstrument(family)) {
+    for (const family of all) {
+      const isDegraded = openMetrics && (clashing.has(familyName(family)) || isIrregular(family))
+      if (!isInstrument(family)) {
+        for (const part of isDegraded ? splitFamily(family) : [family]) await writeForeign(part, family.type)
+      } else if (isDegraded) {
+        for (const { name, write } of family.unknownFamilies) {
+          writer.text(header(name, family.help, 'unknown', undefined, openMetrics))
+          await writeSeries(family, write)
+        }
+      } else {
         const { exposedName, help, type, unit, headers } = family
         headers[format] ??= toBytes(header(exposedName, help, type, unit, openMetrics))
         writer.copy(headers[format])
-        const list = family.series.list()
-        // Those that are there now: a series that is removed and made anew meanwhile would be written twice.
-        const { length } = list
-        for (let index = 0; index < length; index += 1) {
-          const one = list[index]
-          if (one === undefined) continue
-          series += family.write(writer, one, openMetrics)
-          if (writer.length > checkAt && isLate()) await pause()
-        }
-      } else {
-        const { name, help, type, unit, values = [] } = family
-        const exemplars = openMetrics && (type === 'counter' || type === 'histogram')
-        // A metric of an application's own making can have anything as its help.
-        writer.text(header(name, `${help}`, type, unit, openMetrics))
-        for (const sample of values) {
-          writer.text(sampleText(name, sample, defaultLabels, exemplars))
-          series += 1
-          if (writer.length > checkAt && isLate()) await pause()
-        }
+        await writeSeries(family, (writer, one) => family.write(writer, one, openMetrics))
       }
     }
     if (openMetrics) writer.text('# EOF\n')
     expectedLength = Math.ceil(writer.length * ROOM_TO_GROW) + SMALLEST_LENGTH
     return { body: writer.finish(), series }
+
+    async function writeSeries(
+      family: AnyInstrument,
+      write: (writer: ByteWriter, series: Series) => number,
+    ): Promise<void> {
+      const list = family.series.list()
+      // Those that are there now: a series that is removed and made anew meanwhile would be written twice.
+      const { length } = list
+      for (let index = 0; index < length; index += 1) {
+        const one = list[index]
+        if (one === undefined) continue
+        series += write(writer, one)
+        if (writer.length > checkAt && isLate()) await pause()
+      }
+    }
+
+    /** `type` is what the samples were made as. */
+    async function writeForeign(family: ForeignFamily, type: string): Promise<void> {
+      const { name, help, unit, values = [] } = family
+      const exemplars = openMetrics && (family.type === 'counter' || family.type === 'histogram')
+      // A metric of an application's own making can have anything as its help.
+      writer.text(header(name, `${help}`, family.type, unit, openMetrics))
+      for (const sample of values) {
+        writer.text(sampleText(name, type, sample, defaultLabels, exemplars))
+        series += 1
+        if (writer.length > checkAt && isLate()) await pause()
+      }
+    }
 
     function isLate(): boolean {
       checkAt = writer.length + CHECK_BYTES
@@ -118,23 +139,16 @@ export function createRenderer(): (
  * quantiles below zero, a name that a suffix of another type lays claim to (gauge `jobs` beside counter `jobs_total`).
  * Such a family is exposed as type `unknown`, one for each name of its samples: the numbers are the same.
  */
-function degradeIrregular(
-  families: Array<AnyInstrument | ForeignFamily>,
-  clashing: ReadonlySet<string>,
-): Array<AnyInstrument | ForeignFamily> {
-  return families.flatMap<AnyInstrument | ForeignFamily>((family) => {
-    if (!clashing.has(familyName(family)) && !isIrregular(family)) return family
-    const { name, help, values = [] } = isInstrument(family) ? family.describe() : family
-    if (values.length === 0) return { name, help, type: 'unknown' }
-    const samples = new Map<string, ForeignSample[]>()
-    for (const sample of values) {
-      const { metricName = name } = sample
-      const known = samples.get(metricName)
-      if (known) known.push(sample)
-      else samples.set(metricName, [sample])
-    }
-    return Array.from(samples, ([name, values]) => ({ name, help, type: 'unknown', values }))
-  })
+function splitFamily({ name, help, values = [] }: ForeignFamily): ForeignFamily[] {
+  if (values.length === 0) return [{ name, help, type: 'unknown' }]
+  const samples = new Map<string, ForeignSample[]>()
+  for (const sample of values) {
+    const { metricName = name } = sample
+    const known = samples.get(metricName)
+    if (known) known.push(sample)
+    else samples.set(metricName, [sample])
+  }
+  return Array.from(samples, ([name, values]) => ({ name, help, type: 'unknown', values }))
 }
 
 /** Remembers the answer for as long as the families are the same: it depends on their names and types alone. */
@@ -196,14 +210,19 @@ function header(name: string, help: string, type: string, unit: string | undefin
   return `# HELP ${family} ${escapeHelp(help, openMetrics)}\n# TYPE ${family} ${typeName}\n${unitLine}`
 }
 
+/** The label that is a number, and is written in one way whatever its text: of these two types alone. */
+const BOUND_LABELS: Record<string, string> = { histogram: 'le', summary: 'quantile' }
+
 function sampleText(
   family: string,
+  type: string,
   { metricName = family, labels, sharedLabels, value, exemplar }: ForeignSample,
   defaultLabels: Record<string, LabelValue>,
   exemplars: boolean,
 ): string {
   const all: Record<string, LabelValue> = { ...defaultLabels, ...sharedLabels, ...labels }
-  for (const bound of ['le', 'quantile']) {
+  const bound = BOUND_LABELS[type]
+  if (bound !== undefined) {
     const number = Number(all[bound] ?? NaN)
     if (!Number.isNaN(number)) all[bound] = formatBound(number)
   }

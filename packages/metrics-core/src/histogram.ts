@@ -6,7 +6,13 @@
 import { checkBuckets } from './checks.ts'
 import { InvalidValueError, MetricMismatchError } from './errors.ts'
 import { createExemplar, type Exemplar, type ExemplarLabels, formatExemplar } from './exemplar.ts'
-import { Instrument, type InstrumentContext, type InstrumentOptions, type Sample } from './instrument.ts'
+import {
+  Instrument,
+  type InstrumentContext,
+  type InstrumentOptions,
+  type Sample,
+  type UnknownFamily,
+} from './instrument.ts'
 import { formatBound, type Labels, parseLabels } from './labels.ts'
 import { Series } from './series-table.ts'
 import { type Bytes, type ByteWriter, type Name, toBytes, toName } from './writer.ts'
@@ -221,6 +227,43 @@ export class Histogram<Label extends string = never> extends Instrument<Label, H
   }
 
   write(writer: ByteWriter, series: HistogramSeries, exemplars: boolean): number {
+    const count = this.#writeBuckets(writer, series, exemplars)
+    this.#writeSum(writer, series)
+    this.#writeCount(writer, series, count)
+    // A bucket for each count, the sum and the count.
+    return series.bounds.ends.length + 2
+  }
+
+  override get unknownFamilies(): UnknownFamily<HistogramSeries>[] {
+    return [
+      {
+        name: `${this.exposedName}_bucket`,
+        write: (writer, series) => {
+          this.#writeBuckets(writer, series, false)
+          return series.bounds.ends.length
+        },
+      },
+      {
+        name: `${this.exposedName}_sum`,
+        write: (writer, series) => {
+          this.#writeSum(writer, series)
+          return 1
+        },
+      },
+      {
+        name: `${this.exposedName}_count`,
+        write: (writer, series) => {
+          let count = 0
+          for (let bucket = 0; bucket < series.bounds.ends.length; bucket += 1) count += series.countOf(bucket)
+          this.#writeCount(writer, series, count)
+          return 1
+        },
+      },
+    ]
+  }
+
+  /** Returns the number of observations. */
+  #writeBuckets(writer: ByteWriter, series: HistogramSeries, exemplars: boolean): number {
     const { ends } = series.bounds
     const start = writer.length
     writer.openLabels(this.#bucketName, series)
@@ -233,12 +276,17 @@ export class Histogram<Label extends string = never> extends Instrument<Label, H
       const exemplar = exemplars ? series.exemplars?.[bucket] : undefined
       writer.value(count, exemplar && formatExemplar(exemplar))
     }
+    return count
+  }
+
+  #writeSum(writer: ByteWriter, series: HistogramSeries): void {
     writer.name(this.#sumName, series)
     writer.value(series.sum)
+  }
+
+  #writeCount(writer: ByteWriter, series: HistogramSeries, count: number): void {
     writer.name(this.#countName, series)
     writer.value(count)
-    // A bucket for each count, the sum and the count.
-    return ends.length + 2
   }
 
   protected samples(series: HistogramSeries): Sample[] {

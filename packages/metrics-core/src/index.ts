@@ -9,6 +9,7 @@ import path from 'node:path'
 import Fastify, { type FastifyInstance, type FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import { Registry } from 'prom-client'
+import { checkTimeout } from './checks.ts'
 import type { Counter } from './counter.ts'
 import { addDefaultMetrics } from './default-metrics.ts'
 import { createEndpoint } from './endpoint.ts'
@@ -97,7 +98,7 @@ function checkOptions(options: MetricsCoreOptions): void {
   if (route !== false && !`${route}`.startsWith('/'))
     throw new InvalidOptionError('path', 'a path that begins with /', route)
   if (!(maxSeries >= 0)) throw new InvalidOptionError('maxSeries', 'a number ≥ 0', maxSeries)
-  if (!(collectorTimeoutMs > 0)) throw new InvalidOptionError('collectorTimeoutMs', 'a number > 0', collectorTimeoutMs)
+  checkTimeout(collectorTimeoutMs, 'collectorTimeoutMs')
   if (!(maxConcurrentScrapes >= 1)) {
     throw new InvalidOptionError('maxConcurrentScrapes', 'a number ≥ 1', maxConcurrentScrapes)
   }
@@ -111,7 +112,7 @@ async function ensureMetrics(fastify: FastifyInstance): Promise<Metrics> {
 
 const plugin: FastifyPluginAsync<MetricsCoreOptions> = fp(metricsCore, { name: '@data20/metrics-core', fastify: '5.x' })
 
-export { checkBuckets, checkList } from './checks.ts'
+export { checkBuckets, checkList, checkTimeout } from './checks.ts'
 export type { Collect } from './collectors.ts'
 export type { CounterOptions, CounterSeries } from './counter.ts'
 export * from './errors.ts'

@@ -66,6 +66,13 @@ export interface Family {
   values: Sample[]
 }
 
+/** A part of an instrument that is a family of its own. */
+export interface UnknownFamily<S extends Series> {
+  name: string
+  /** Writes the lines of a series; returns their number. */
+  write(writer: ByteWriter, series: S): number
+}
+
 /** Every label of the series that takes what exceeds the cap. */
 export const OVERFLOW = '__overflow__'
 
@@ -163,6 +170,13 @@ export abstract class Instrument<Label extends string, S extends Series> {
   protected abstract zero(series: S): void
   /** Writes the exposition lines of a series; returns their number. */
   abstract write(writer: ByteWriter, series: S, exemplars: boolean): number
+  /**
+   * The same lines as families of type `unknown`, which OpenMetrics takes from what is irregular: one for each name of the
+   * samples, without exemplars.
+   */
+  get unknownFamilies(): UnknownFamily<S>[] {
+    return [{ name: this.exposedName, write: (writer, series) => this.write(writer, series, false) }]
+  }
   /** The samples of a series in prom-client's JSON form. */
   protected abstract samples(series: S): Sample[]
 

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { randomInt } from 'node:crypto'
 import { escapeLabelValue } from './labels.ts'
 import { type Bytes, roundUp, viewOf } from './writer.ts'
 
@@ -11,6 +12,10 @@ import { type Bytes, roundUp, viewOf } from './writer.ts'
 const LARGEST_SCRATCH = 65_536
 /** Longer texts are written by the runtime: it is faster per character, and dearer per call. */
 const LONG_TEXT = 64
+
+/** So that nobody can know which labels meet in one hash. */
+const SEED = randomInt(2 ** 31)
+const MULTIPLIER = randomInt(2 ** 31) | 1
 
 let scratch = Buffer.alloc(1024)
 let view = viewOf(scratch)
@@ -57,21 +62,25 @@ export function isEncoded(bytes: Bytes): boolean {
 }
 
 /** A hash of what was encoded. */
-export function hashEncoded(seed: number): number {
-  return hash(view, 0, length, seed)
+export function hashEncoded(): number {
+  return hash(view, 0, length)
 }
 
 /** The same hash of bytes that were encoded once, filled up with zeros. */
-export function hashBytes(bytes: Bytes, seed: number): number {
-  return hash(bytes.view, bytes.start, bytes.length, seed)
+export function hashBytes(bytes: Bytes): number {
+  return hash(bytes.view, bytes.start, bytes.length)
 }
 
-/** Below 2³⁰, so that V8 keeps it as a small integer (the mixing of MurmurHash2). */
-function hash(words: DataView, start: number, length: number, seed: number): number {
-  let hash = seed ^ length
+/**
+ * Below 2³⁰, so that V8 keeps it as a small integer. By MurmurHash2's constant and shifts; the second multiplication makes what
+ * becomes of a difference depend on a secret, where a difference of the highest bit alone would pass as it is, to be cancelled
+ * by the next word.
+ */
+function hash(words: DataView, start: number, length: number): number {
+  let hash = SEED ^ length
   for (let offset = 0; offset < length; offset += 4) {
-    const word = Math.imul(words.getInt32(start + offset), 0x5bd1e995)
-    hash = Math.imul(hash, 0x5bd1e995) ^ word ^ (word >>> 24)
+    hash = Math.imul(hash ^ words.getInt32(start + offset), 0x5bd1e995)
+    hash = Math.imul(hash ^ (hash >>> 15), MULTIPLIER)
   }
   hash = Math.imul(hash ^ (hash >>> 13), 0x5bd1e995)
   return (hash ^ (hash >>> 15)) & 0x3fffffff

@@ -71,7 +71,8 @@ export interface MetricsCoreOptions {
   collectorTimeoutMs?: number
 
   /**
-   * Scrapes answered at the same time; further ones get 503. Concurrent scrapes share one collection in any case.
+   * Scrapes whose answer is being made at the same time; further ones get 503. Concurrent scrapes share one collection in any
+   * case. An answer that a slow reader has not taken yet is not counted: a few stalled readers would shut out Prometheus.
    * @default 40 (node_exporter's)
    */
   maxConcurrentScrapes?: number

@@ -5,15 +5,12 @@
  *
  * @module
  */
-import { randomInt } from 'node:crypto'
 import { copyEncoded, encodedLength, hashBytes, hashEncoded, isEncoded } from './label-bytes.ts'
 import { type Bytes, roundUp } from './writer.ts'
 
 /** Chunks grow with the instrument between these sizes, in bytes. One that has lost all its series is garbage. */
 const SMALLEST_CHUNK = 256
 const LARGEST_CHUNK = 8192
-/** So that nobody can know which labels meet in one hash. */
-const SEED = randomInt(2 ** 31)
 
 /** One series: the bytes of its labels as exposition text (`method="GET",status="200"`), and what the label guard knows of it. */
 export abstract class Series implements Bytes {
@@ -71,7 +68,7 @@ export class SeriesTable<S extends Series> {
   /** Adds what `make` makes of the labels that were encoded last. They must be new. */
   add(make: (labels: Bytes) => S): S {
     if (this.#list.length >= this.#slots.length * LARGEST_LOAD) this.#rebuild()
-    const hash = hashEncoded(SEED)
+    const hash = hashEncoded()
     const series = make(this.#store(encodedLength()))
     this.size += 1
     this.#insert(series, hash)
@@ -91,7 +88,7 @@ export class SeriesTable<S extends Series> {
   #placeOfEncoded(): number {
     const slots = this.#slots
     const last = slots.length - 1
-    for (let slot = hashEncoded(SEED) & last; ; slot = (slot + 1) & last) {
+    for (let slot = hashEncoded() & last; ; slot = (slot + 1) & last) {
       const place = slots[slot]!
       if (place === 0) return 0
       const series = this.#list[place - 1]
@@ -113,7 +110,7 @@ export class SeriesTable<S extends Series> {
     const isFull = this.size > (this.#slots.length * LARGEST_LOAD) / 2
     this.#slots = new Int32Array(isFull ? this.#slots.length * 2 : this.#slots.length)
     this.#list = []
-    for (const series of before) if (series !== undefined) this.#insert(series, hashBytes(series, SEED))
+    for (const series of before) if (series !== undefined) this.#insert(series, hashBytes(series))
   }
 
   /** Copies what was encoded to where it stays. */

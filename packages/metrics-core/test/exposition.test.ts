@@ -476,6 +476,51 @@ t.test('a large registry is rendered in turns with other work, and completely', 
   t.equal(body.toString().split('\n').length, 300_000 + 1 + 3)
 })
 
+t.test('what is exposed as unknown is rendered in turns with other work too', async (t) => {
+  const { metrics } = await build(t, { maxSeries: Infinity })
+  const counter = metrics.counter({ name: 'no_suffix', help: 'C.', labelNames: ['number'] })
+  for (let number = 0; number < 300_000; number += 1) counter.inc({ number })
+  let turns = 0
+  const count = () => {
+    turns += 1
+    immediate = setImmediate(count)
+  }
+  let immediate = setImmediate(count)
+  t.teardown(() => clearImmediate(immediate))
+  const rendering = metrics.expose({ accept: OPEN_METRICS, names: ['no_suffix'] })
+  // The first turn is that of the collectors.
+  await new Promise(setImmediate)
+  const start = process.cpuUsage()
+  await new Promise(setImmediate)
+  const { user, system } = process.cpuUsage(start)
+  const { body } = await rendering
+  t.ok(turns > 5, `${turns} turns`)
+  t.equal(body.toString().split('\n').length, 300_000 + 4)
+  t.comment(`the first turn took ${(user + system) / 1000} ms`)
+})
+
+t.test('labels named le and quantile are bounds of histograms and summaries alone', async (t) => {
+  const registry = new promClient.Registry()
+  const app = await build(t, { registry })
+  const level = new promClient.Gauge({
+    name: 'level',
+    help: 'L.',
+    labelNames: ['quantile', 'le'],
+    registers: [registry],
+  })
+  level.set({ quantile: '0.50', le: '007' }, 1)
+  level.set({ quantile: '0.5', le: '' }, 2)
+  new promClient.Histogram({ name: 'below', help: 'B.', buckets: [5], registers: [registry] }).observe(-1)
+  new promClient.Summary({ name: 'size', help: 'S.', percentiles: [1], registers: [registry] }).observe(3)
+  for (const accept of [undefined, OPEN_METRICS]) {
+    const text = await scrape(app, accept)
+    t.match(text, 'level{quantile="0.50",le="007"} 1\n')
+    t.match(text, 'level{quantile="0.5",le=""} 2\n')
+    t.match(text, 'below_bucket{le="5.0"} 1\n')
+    t.match(text, 'size{quantile="1.0"} 3\n')
+  }
+})
+
 t.test('metrics that are removed while an exposition is rendered do not harm it', async (t) => {
   const { metrics } = await build(t, { maxSeries: Infinity })
   const gauge = metrics.gauge({ name: 'g', help: 'G.', labelNames: ['number'] })

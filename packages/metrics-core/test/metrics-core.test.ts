@@ -10,6 +10,7 @@ import * as successor from '@prometheus-io/client'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import * as promClient from 'prom-client'
 import t, { type Test } from 'tap'
+import { toPortable } from '../src/aggregate.ts'
 import { ensureMetrics, type Metrics, type MetricsCoreOptions, metricsCore } from '../src/index.ts'
 
 const CLIENTS = { 'prom-client': promClient, '@prometheus-io/client': successor as unknown as typeof promClient }
@@ -579,11 +580,13 @@ t.test('wrong options fail at registration and say what was expected', async (t)
     [{ path: 'metrics' }, /^Expected option `path` to be a path that begins with \/, got metrics$/],
     [{ maxSeries: -1 }, /`maxSeries` to be a number ≥ 0, got -1/],
     [{ maxSeries: NaN }, /`maxSeries`/],
-    [{ collectorTimeoutMs: 0 }, /`collectorTimeoutMs` to be a number > 0, got 0/],
+    [{ collectorTimeoutMs: 0 }, /`collectorTimeoutMs` to be a number > 0, at most 2147483647, got 0/],
+    [{ collectorTimeoutMs: Infinity }, /`collectorTimeoutMs`/],
     [{ maxConcurrentScrapes: 0 }, /`maxConcurrentScrapes` to be a number ≥ 1, got 0/],
     [{ auth: {} }, /`auth` to be \{ bearer \} or \{ username, password \}/],
     [{ auth: { bearer: undefined } }, /`auth`/],
     [{ auth: { bearer: '' } }, /`auth`/],
+    [{ auth: { bearer: 'secret\n' } }, /^Expected option `auth.bearer` to be printable ASCII .* got another text$/],
     [{ auth: { username: 'a', password: undefined } }, /`auth`/],
     [{ auth: { username: 'a:b', password: 'c' } }, /`auth`/],
     [{ auth: null }, /`auth`/],
@@ -653,6 +656,7 @@ for (const [name, client] of Object.entries(CLIENTS)) {
     )
     await second.close()
     t.match(await scrape(third), /^c_total\{app="third"\} 2$/m)
+    t.equal(readValue(await scrape(third), 'metrics_collector_success{app="third",collector="process"}'), 1)
     const [still, seenStill] = [await collections(), seen]
     for (let round = 0; round < 200_000; round += 1) new Array(100).fill(round)
     t.equal((await collections()) - still, seen - seenStill, 'the one that stays goes on counting')
@@ -732,6 +736,18 @@ for (const [name, client] of Object.entries(CLIENTS)) {
     check('worker 1 has left', { ...sums, 'c_total{shared="yes",worker=""}': 106, g_sum: 3, g_min: 3 })
   })
 }
+
+t.test('a worker sends labels as texts, since JSON has not all that a label can be', (t) => {
+  const family = {
+    name: 'level',
+    help: 'L.',
+    type: 'gauge',
+    values: [{ labels: { id: 12n as never, no: true as never }, value: NaN }],
+  }
+  const [sample] = JSON.parse(JSON.stringify(toPortable(family, { shard: 3n as never }))).values
+  t.strictSame(sample, { labels: { shard: '3', id: '12', no: 'true' }, value: 'NaN' })
+  t.end()
+})
 
 t.test("the client's WorkerRegistry sums what applications in worker threads have counted", async (t) => {
   const { stdout, stderr, code } = await runFixture('threads.mjs')

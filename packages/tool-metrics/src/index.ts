@@ -8,6 +8,7 @@
 import {
   type CounterSeries,
   checkList,
+  checkTimeout,
   ensureMetrics,
   type GaugeSeries,
   type HistogramSeries,
@@ -66,9 +67,6 @@ export const UnregisteredToolError: FastifyErrorConstructor<{ code: string; stat
   404,
 )
 
-/** The longest that a timer of Node.js waits; with more it does not wait at all. */
-const MAX_TIMEOUT_MS = 2 ** 31 - 1
-
 /** The bound series of one tool. */
 interface ToolSeries {
   executions: Record<ToolStatus, CounterSeries>
@@ -113,8 +111,9 @@ async function toolMetrics(fastify: FastifyInstance, options: ToolMetricsOptions
     run: (signal: AbortSignal) => Result | Promise<Result>,
     { signal: outer, timeoutMs }: TrackOptions = {},
   ): Promise<Result> {
-    if (timeoutMs !== undefined && !(timeoutMs >= 0 && timeoutMs <= MAX_TIMEOUT_MS)) {
-      throw new InvalidOptionError('timeoutMs', `a number from 0 to ${MAX_TIMEOUT_MS}`, timeoutMs)
+    if (timeoutMs !== undefined) checkTimeout(timeoutMs, 'timeoutMs')
+    if (outer !== undefined && typeof outer.addEventListener !== 'function') {
+      throw new InvalidOptionError('signal', 'an AbortSignal', outer)
     }
     const end = start(tool)
     const controller = new AbortController()

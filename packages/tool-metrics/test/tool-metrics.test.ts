@@ -174,9 +174,9 @@ t.test('a status, a reason and a time limit that do not exist are refused before
   end('completed')
   t.equal((await readSeries(app))[executions('completed')], 1)
   t.throws(() => app.toolMetrics.reject('full' as never), { code: 'METRICS_ERR_OPTION', message: /`reason`/ })
-  for (const timeoutMs of [-1, Number.NaN, 3e9]) {
+  for (const options of [{ timeoutMs: -1 }, { timeoutMs: Number.NaN }, { timeoutMs: 3e9 }, { signal: {} as never }]) {
     await t.rejects(
-      app.toolMetrics.track('build_graph', () => 1, { timeoutMs }),
+      app.toolMetrics.track('build_graph', () => 1, options),
       { code: 'METRICS_ERR_OPTION' },
     )
   }
