@@ -108,8 +108,7 @@ function isBrokenByServer(response: RawResponse): boolean {
 
 /** Whether an error came from the connection, and not from `destroy(error)`. */
 function isOfConnection(error: Error | null): boolean {
-  if (error === null) return false
-  if (isCancelled(error)) return false
+  if (error === null || isCancelled(error)) return false
   const { code } = error as NodeJS.ErrnoException
   return 'syscall' in error || /^(HPE|ERR_SSL|ERR_HTTP2)_/.test(`${code}`)
 }

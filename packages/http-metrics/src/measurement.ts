@@ -1,3 +1,8 @@
+/**
+ * The state of one request, and the mark by which it is found on the response.
+ *
+ * @module
+ */
 import { performance } from 'node:perf_hooks'
 import type { Metrics } from '@data20/metrics-core'
 import type { FastifyRequest } from 'fastify'

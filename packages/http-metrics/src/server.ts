@@ -1,3 +1,8 @@
+/**
+ * What comes to a server, before anybody else sees it.
+ *
+ * @module
+ */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'

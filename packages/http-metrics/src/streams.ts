@@ -30,8 +30,8 @@ export function sessionOf(stream: ServerHttp2Stream): Http2Session | undefined {
 }
 
 /**
- * Calls `end` when a stream has ended, once or more. The argument says how long
- * ago the end was, in milliseconds, at most {@link SIGHTING_MS} too little.
+ * Calls `end` when a stream has ended, once or more. The argument says how long ago the end was, in milliseconds, at most
+ * {@link SIGHTING_MS} too little.
  */
 export function watchStream(stream: ServerHttp2Stream, end: (millisecondsAgo: number) => void): void {
   // Reset with NO_ERROR, a stream is aborted and not closed while something of it waits to be sent.

@@ -10,7 +10,6 @@ import { Histogram } from './histogram.ts'
 import { Instrument, type Sample } from './instrument.ts'
 import { escapeHelp, formatBound, formatLabels, formatValue, type LabelValue } from './labels.ts'
 import type { Format } from './negotiate.ts'
-import type { Series } from './series-table.ts'
 import { ByteWriter, toBytes } from './writer.ts'
 
 /** A metric of prom-client or of `@prometheus-io/client`, as its `get()` describes it. */
@@ -79,32 +78,30 @@ export function createRenderer(): (
       if (!isInstrument(family)) {
         for (const part of isDegraded ? splitFamily(family) : [family]) await writeForeign(part, family.type)
       } else if (isDegraded) {
-        for (const { name, write } of family.unknownFamilies) {
-          writer.text(header(name, family.help, 'unknown', undefined, openMetrics))
-          await writeSeries(family, write)
+        for (const part of family.unknownFamilies) {
+          writer.text(header(part.name, family.help, 'unknown', undefined, openMetrics))
+          await writeSeries(family, part)
         }
       } else {
         const { exposedName, help, type, unit, headers } = family
         headers[format] ??= toBytes(header(exposedName, help, type, unit, openMetrics))
         writer.copy(headers[format])
-        await writeSeries(family, (writer, one) => family.write(writer, one, openMetrics))
+        await writeSeries(family, family)
       }
     }
     if (openMetrics) writer.text('# EOF\n')
     expectedLength = Math.ceil(writer.length * ROOM_TO_GROW) + SMALLEST_LENGTH
     return { body: writer.finish(), series }
 
-    async function writeSeries(
-      family: AnyInstrument,
-      write: (writer: ByteWriter, series: Series) => number,
-    ): Promise<void> {
+    /** Writes the series of an instrument, by its own method or by that of a part. */
+    async function writeSeries(family: AnyInstrument, by: Pick<AnyInstrument, 'write'>): Promise<void> {
       const list = family.series.list()
       // Those that are there now: a series that is removed and made anew meanwhile would be written twice.
       const { length } = list
       for (let index = 0; index < length; index += 1) {
         const one = list[index]
         if (one === undefined) continue
-        series += write(writer, one)
+        series += by.write(writer, one, openMetrics)
         if (writer.length > checkAt && isLate()) await pause()
       }
     }
