@@ -19,7 +19,7 @@ export async function run({ quick }) {
   const values = await sideBySide(
     import.meta.url,
     VARIANTS,
-    quick ? { processes: 1, slices: 10 } : { processes: 21, slices: 150 },
+    quick ? { processes: 1, slices: 10 } : { processes: 15, slices: 150 },
   )
   const cost = typicals(values)
   const added = addedTypicals(values)

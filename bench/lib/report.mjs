@@ -51,7 +51,7 @@ Written by \`npm run bench\` on ${new Date().toISOString().slice(0, 10)}, in one
 
 Ratios are what carries over to other machines; the absolute numbers are this machine's, on the day. Each variant runs in
 processes of its own, all of one benchmark alive at the same time and asked for short slices in turn, in random order. A
-figure is the lower quartile of a process's slices, since what disturbs a slice only ever adds to it, and of several
+figure is the lower decile of a process's slices, since what disturbs a slice only ever adds to it, and of several
 processes the median. CPU time is the process's own (\`process.cpuUsage()\`), garbage collection included. A goal that was
 missed is shown like one that was met.
 `

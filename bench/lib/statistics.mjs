@@ -10,12 +10,12 @@ export function median(values) {
   return quantile(values, 0.5)
 }
 
-/**
- * What several processes measured: of each the lower quartile of its slices, since what disturbs a slice only ever adds
- * to it, and of these the median, since a process keeps the luck that it had with the JIT.
- */
+/** Of a process's slices, the lower decile: what disturbs a slice only ever adds to it. */
+const UNDISTURBED = 0.1
+
+/** What several processes measured: of each its undisturbed slices, and of these the median, since a process keeps the luck that it had with the JIT. */
 export function typical(processes) {
-  return median(processes.map((slices) => quantile(slices, 0.25)))
+  return median(processes.map((slices) => quantile(slices, UNDISTURBED)))
 }
 
 /** {@link typical} of every variant. */
@@ -25,7 +25,7 @@ export function typicals(values) {
 
 /**
  * What each variant adds to the first: of each round, in which every variant has one process, the difference of the lower
- * quartiles, since a round has its own luck with the machine, and of these the median. `from` and `to` hold the true
+ * deciles, since a round has its own luck with the machine, and of these the median. `from` and `to` hold the true
  * median with 95 %, whatever the distribution: the differences that lie 0.98 √rounds ranks below and above it (the
  * sign test's interval, with the binomial distribution taken as normal); infinite for fewer than six rounds.
  */
@@ -33,7 +33,7 @@ export function addedTypicals(values) {
   const [base] = Object.values(values)
   return Object.fromEntries(
     Object.entries(values).map(([variant, processes]) => {
-      const added = processes.map((slices, round) => quantile(slices, 0.25) - quantile(base[round], 0.25))
+      const added = processes.map((slices, round) => quantile(slices, UNDISTURBED) - quantile(base[round], UNDISTURBED))
       const value = median(added)
       if (added.length < 6) return [variant, { value, from: -Infinity, to: Infinity }]
       const margin = 0.98 / Math.sqrt(added.length)
