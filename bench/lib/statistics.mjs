@@ -10,10 +10,16 @@ export function median(values) {
   return quantile(values, 0.5)
 }
 
-/** Of a process's slices, the lower decile: what disturbs a slice only ever adds to it. */
+/**
+ * Of a process's slices, the lower decile: what disturbs a slice only ever adds to it, and half of the slices or more are
+ * disturbed where neighbours share the machine.
+ */
 const UNDISTURBED = 0.1
 
-/** What several processes measured: of each its undisturbed slices, and of these the median, since a process keeps the luck that it had with the JIT. */
+/**
+ * What several processes measured: of each its undisturbed slices, and of these the median, since a process keeps the
+ * luck that it had with the JIT.
+ */
 export function typical(processes) {
   return median(processes.map((slices) => quantile(slices, UNDISTURBED)))
 }
