@@ -19,8 +19,8 @@ export interface ClusterPrimary {
 
 /** A worker's end. */
 export interface ClusterWorker {
-  /** Tells the primary a last time. */
-  close(last: Snapshot): void
+  /** Tells the primary a last time, and resolves when that is on its way: a process that exits at once would take it along. */
+  close(last: Snapshot): Promise<void>
 }
 
 interface Question {
@@ -33,6 +33,8 @@ interface Answer {
   type: typeof TELL
   number: number
   snapshot: Snapshot
+  /** Whether the worker has closed: it may go on for long, and says no more. */
+  isLast: boolean
 }
 
 const ASK = '@data20/metrics-core:ask'
@@ -42,6 +44,8 @@ const WORKER_PART = 0.8
 
 export function createPrimary(): ClusterPrimary {
   const answers = new Map<number, Snapshot>()
+  /** Workers that have said their last. */
+  const closed = new Set<number>()
   let ended: Snapshot = []
   let number = 0
   let pending: { workers: Set<number>; done(): void } | undefined
@@ -53,7 +57,8 @@ export function createPrimary(): ClusterPrimary {
   return {
     async collect(signal, budgetMs) {
       // A worker that never told anything is still starting, or has no metrics: nobody waits for it.
-      const workers = new Set(askAll(budgetMs * WORKER_PART).filter((id) => answers.has(id)))
+      const isAwaited = (id: number) => answers.has(id) && !closed.has(id)
+      const workers = new Set(askAll(budgetMs * WORKER_PART).filter(isAwaited))
       await new Promise<void>((resolve, reject) => {
         pending = { workers, done: resolve }
         signal.addEventListener('abort', () => reject(new NoAnswerError([...workers].join(', '))))
@@ -79,12 +84,15 @@ export function createPrimary(): ClusterPrimary {
   function listen({ id }: Worker, message: Partial<Answer> | undefined): void {
     if (message?.type !== TELL) return
     answers.set(id, message.snapshot!)
-    if (message.number === number) settle(id)
+    if (message.isLast) closed.add(id)
+    else closed.delete(id)
+    if (message.isLast || message.number === number) settle(id)
   }
 
   function retire({ id }: Worker): void {
     ended = aggregate([ended, countedOnly(answers.get(id) ?? [])])
     answers.delete(id)
+    closed.delete(id)
     settle(id)
   }
 
@@ -95,23 +103,29 @@ export function createPrimary(): ClusterPrimary {
 
 /** Answers the primary with what `read` resolves to in so many milliseconds. */
 export function createWorker(read: (budgetMs: number) => Promise<Snapshot>): ClusterWorker {
+  let isClosed = false
   process.on('message', answer)
-  tell(0, [])
+  tell({ number: 0, snapshot: [], isLast: false })
 
   return {
-    close(last) {
+    async close(last) {
+      isClosed = true
       process.off('message', answer)
-      tell(0, last)
+      await tell({ number: 0, snapshot: last, isLast: true })
     },
   }
 
   async function answer(message: Partial<Question> | undefined): Promise<void> {
-    if (message?.type === ASK) tell(message.number!, await read(message.budgetMs!))
+    if (message?.type !== ASK) return
+    const snapshot = await read(message.budgetMs!)
+    if (!isClosed) tell({ number: message.number!, snapshot, isLast: false })
   }
 
-  function tell(number: number, snapshot: Snapshot): void {
-    const message: Answer = { type: TELL, number, snapshot }
-    // A primary that ends meanwhile is no error event: the callback takes it.
-    if (process.connected) process.send?.(message, undefined, undefined, () => {})
+  /** Resolves when the system has taken the message, or the primary has gone: with a callback that is no error event. */
+  function tell(answer: Omit<Answer, 'type'>): Promise<void> {
+    return new Promise((resolve) => {
+      if (process.connected) process.send?.({ type: TELL, ...answer }, undefined, undefined, () => resolve())
+      else resolve()
+    })
   }
 }

@@ -62,7 +62,7 @@ async function metricsCore(fastify: FastifyInstance, options: MetricsCoreOptions
 
   fastify.addHook('onClose', async () => {
     stopDefaultMetrics()
-    close()
+    await close()
   })
 }
 

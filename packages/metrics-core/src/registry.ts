@@ -58,7 +58,7 @@ export function createMetrics(
   registry: RegistryLike,
   options: MetricsCoreOptions,
   log: FastifyBaseLogger,
-): { metrics: Metrics; close(): void } {
+): { metrics: Metrics; close(): Promise<void> } {
   const { maxSeries = 1000, labels = {}, collectorTimeoutMs = 1000 } = options
   const reportedPlugins = new Set<string>()
   const reportedMetrics = new Set<string>()
@@ -95,10 +95,10 @@ export function createMetrics(
   }
   return { metrics, close }
 
-  function close(): void {
-    worker?.close(snapshot())
+  async function close(): Promise<void> {
     primary?.close()
     collectors.clear()
+    await worker?.close(snapshot())
   }
 
   function getOrCreate<Made extends AnyInstrument>(

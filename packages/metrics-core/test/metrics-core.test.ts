@@ -733,7 +733,14 @@ for (const [name, client] of Object.entries(CLIENTS)) {
       g_infinite: 0,
       'metrics_collector_success{collector="cluster"}': 1,
     })
-    check('worker 1 has left', { ...sums, 'c_total{shared="yes",worker=""}': 106, g_sum: 3, g_min: 3 })
+    const later = { ...sums, 'c_total{shared="yes",worker=""}': 106 }
+    check('worker 1 has closed', {
+      ...later,
+      g_sum: 4,
+      'metrics_collector_success{collector="cluster"}': 1,
+    })
+    check('worker 1 has left', { ...later, g_sum: 3, g_min: 3 })
+    check('worker 3 has left', { ...later, 'many_total{number="19999"}': 1, g_sum: undefined })
   })
 }
 
