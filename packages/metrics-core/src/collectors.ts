@@ -58,6 +58,8 @@ export function createCollectors(metrics: CollectorMetrics, timeoutMs: number, l
   const collectors = new Map<string, Collector>()
   const readers = new WeakMap<ForeignMetric, Collector>()
   const families = new WeakMap<ForeignMetric, ForeignFamily>()
+  /** Metrics of clients that have series, since they failed at least once. */
+  const reported = new Map<ForeignMetric, Collector>()
   const waiting = new Set<() => void>()
 
   return {
@@ -84,6 +86,11 @@ export function createCollectors(metrics: CollectorMetrics, timeoutMs: number, l
     },
 
     read(foreign, budgetMs) {
+      for (const [metric, { name }] of reported) {
+        if (foreign.includes(metric)) continue
+        reported.delete(metric)
+        removeSeries(name)
+      }
       if (foreign.length === 0) return undefined
       return Promise.all(
         foreign.map(async (metric) => {
@@ -92,7 +99,9 @@ export function createCollectors(metrics: CollectorMetrics, timeoutMs: number, l
           const start = performance.now()
           const succeeded = await runOne(reader, budgetMs)
           // Clients' metrics seldom fail, so a series is made for the first that does.
-          if (!succeeded || reader.isFailing) report(reader, succeeded, (performance.now() - start) / 1000)
+          if (succeeded && !reader.isFailing) return
+          reported.set(metric, reader)
+          report(reader, succeeded, (performance.now() - start) / 1000)
         }),
       )
     },
@@ -114,9 +123,11 @@ export function createCollectors(metrics: CollectorMetrics, timeoutMs: number, l
   function remove(collector: Collector): void {
     if (!isKnown(collector)) return
     collectors.delete(collector.name)
-    for (const gauge of [metrics.success, metrics.duration, metrics.lastSuccess]) {
-      gauge.remove({ collector: collector.name })
-    }
+    removeSeries(collector.name)
+  }
+
+  function removeSeries(collector: string): void {
+    for (const gauge of [metrics.success, metrics.duration, metrics.lastSuccess]) gauge.remove({ collector })
   }
 
   /** Looked up each time: an application with the same registry removes them when it closes. */

@@ -378,6 +378,10 @@ for (const [name, client] of Object.entries(CLIENTS)) {
     for (const collector of ['their_throw', 'their_hang', 'throws_synchronously', 'no_values']) {
       t.match(await scrape(app), `metrics_collector_success{collector="${collector}"} 0`)
     }
+    registry.removeSingleMetric('their_throw')
+    t.notMatch(await scrape(app), 'their_throw', 'what was removed is not failing')
+    registry.registerMetric(throws)
+    t.match(await scrape(app), 'metrics_collector_success{collector="their_throw"} 0')
   })
 }
 
