@@ -21,7 +21,7 @@ export async function run({ quick }) {
     const many = series > MANY
     const counts = quick
       ? { processes: 1, slices: 2, warmups: 1 }
-      : { processes: many ? 2 : 3, slices: many ? 5 : 80, warmups: many ? 1 : 3 }
+      : { processes: many ? 2 : 7, slices: many ? 5 : 40, warmups: many ? 1 : 3 }
     for (const [changed, share] of Object.entries(SHARES)) {
       const values = await sideBySide(import.meta.url, CLIENTS, { ...counts, options: { series, share } })
       const cost = typicals(pick(values, 'milliseconds'))

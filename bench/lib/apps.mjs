@@ -13,6 +13,8 @@ export const PATHS = ROUTES.map((route) => `${route}/4711`)
 
 /** Without the metrics of the process, which cost something per garbage collection and nothing per request. */
 export const ALONE = 'data20, HTTP alone'
+/** The same of the peer that can leave them out. */
+export const PEER_ALONE = 'fastify-metrics, HTTP alone'
 
 /** What a variant does to an application; insertion order is the order of the tables. */
 const PLUGINS = {
@@ -26,6 +28,7 @@ const PLUGINS = {
   'prom-client, by hand': addByHand,
   'fastify-metrics, no summary': (app) =>
     app.register(fastifyMetrics.default, { routeMetrics: { enabled: { histogram: true, summary: false } } }),
+  [PEER_ALONE]: (app) => app.register(fastifyMetrics.default, { defaultMetrics: { enabled: false } }),
   'fastify-metrics': (app) => app.register(fastifyMetrics.default),
   '@promster/fastify': (app) => app.register(promster.plugin),
 }
