@@ -4,6 +4,7 @@
  * @module
  */
 import cluster from 'node:cluster'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import { aggregate, type Snapshot, toPortable } from './aggregate.ts'
 import { createPrimary, createWorker } from './cluster.ts'
@@ -98,7 +99,8 @@ export function createMetrics(
   async function close(): Promise<void> {
     primary?.close()
     collectors.clear()
-    await worker?.close(snapshot())
+    // A primary that hangs keeps nobody from closing.
+    if (worker) await Promise.race([worker.close(snapshot()), sleep(collectorTimeoutMs, undefined, { ref: false })])
   }
 
   function getOrCreate<Made extends AnyInstrument>(

@@ -741,6 +741,8 @@ for (const [name, client] of Object.entries(CLIENTS)) {
     })
     check('worker 1 has left', { ...later, g_sum: 3, g_min: 3 })
     check('worker 3 has left', { ...later, 'many_total{number="19999"}': 1, g_sum: undefined })
+    const [hung, back] = ['worker 4 exits', 'the primary is back'].map((step) => [...steps.keys()].indexOf(step))
+    t.ok(hung! > 0 && hung! < back!, 'a primary that hangs keeps no worker from closing')
   })
 }
 
