@@ -11,8 +11,8 @@ export function median(values) {
 }
 
 /**
- * Of a process's slices, the lower decile: what disturbs a slice only ever adds to it, and half of the slices or more are
- * disturbed where neighbours share the machine.
+ * Of a process's slices, the lower decile: what disturbs a slice only ever adds to it, and many slices are disturbed where
+ * neighbours share the machine.
  */
 const UNDISTURBED = 0.1
 

@@ -25,8 +25,9 @@ export function checkList(list: unknown, option: string): void {
 /** The longest that a timer of Node.js waits; with more it does not wait at all. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1
 
-/** Throws unless a value is a number of milliseconds that a timer can wait. */
-export function checkTimeout(milliseconds: number, option: string): void {
-  if (milliseconds > 0 && milliseconds <= MAX_TIMEOUT_MS) return
-  throw new InvalidOptionError(option, `a number > 0, at most ${MAX_TIMEOUT_MS}`, milliseconds)
+/** Throws unless a value is a number of milliseconds that a timer can wait; 0 only where a caller's time may be over already. */
+export function checkTimeout(milliseconds: number, option: string, canBeZero = false): void {
+  const isLongEnough = canBeZero ? milliseconds >= 0 : milliseconds > 0
+  if (isLongEnough && milliseconds <= MAX_TIMEOUT_MS) return
+  throw new InvalidOptionError(option, `a number ${canBeZero ? '≥' : '>'} 0, at most ${MAX_TIMEOUT_MS}`, milliseconds)
 }

@@ -43,9 +43,8 @@ const TELL = '@data20/metrics-core:tell'
 const WORKER_PART = 0.8
 
 export function createPrimary(): ClusterPrimary {
-  const answers = new Map<number, Snapshot>()
-  /** Workers that have said their last. */
-  const closed = new Set<number>()
+  /** The last answer of each worker. */
+  const answers = new Map<number, Answer>()
   let ended: Snapshot = []
   let number = 0
   let pending: { workers: Set<number>; done(): void } | undefined
@@ -56,8 +55,9 @@ export function createPrimary(): ClusterPrimary {
 
   return {
     async collect(signal, budgetMs) {
-      // A worker that never told anything is still starting, or has no metrics: nobody waits for it.
-      const isAwaited = (id: number) => answers.has(id) && !closed.has(id)
+      // A worker that never told anything is still starting, or has no metrics, and one that has closed says no more:
+      // nobody waits for them.
+      const isAwaited = (id: number) => answers.get(id)?.isLast === false
       const workers = new Set(askAll(budgetMs * WORKER_PART).filter(isAwaited))
       await new Promise<void>((resolve, reject) => {
         pending = { workers, done: resolve }
@@ -65,7 +65,7 @@ export function createPrimary(): ClusterPrimary {
         if (workers.size === 0) resolve()
       })
     },
-    snapshots: () => [...answers.values(), ended],
+    snapshots: () => [...Array.from(answers.values(), ({ snapshot }) => snapshot), ended],
     close() {
       cluster.off('message', listen).off('disconnect', retire).off('exit', retire)
       pending?.done()
@@ -83,16 +83,13 @@ export function createPrimary(): ClusterPrimary {
 
   function listen({ id }: Worker, message: Partial<Answer> | undefined): void {
     if (message?.type !== TELL) return
-    answers.set(id, message.snapshot!)
-    if (message.isLast) closed.add(id)
-    else closed.delete(id)
+    answers.set(id, message as Answer)
     if (message.isLast || message.number === number) settle(id)
   }
 
   function retire({ id }: Worker): void {
-    ended = aggregate([ended, countedOnly(answers.get(id) ?? [])])
+    ended = aggregate([ended, countedOnly(answers.get(id)?.snapshot ?? [])])
     answers.delete(id)
-    closed.delete(id)
     settle(id)
   }
 

@@ -59,7 +59,7 @@ export function createCollectors(metrics: CollectorMetrics, timeoutMs: number, l
   const readers = new WeakMap<ForeignMetric, Collector>()
   const families = new WeakMap<ForeignMetric, ForeignFamily>()
   /** Metrics of clients that have series, since they failed at least once. */
-  const reported = new Map<ForeignMetric, Collector>()
+  const reported = new Set<ForeignMetric>()
   const waiting = new Set<() => void>()
 
   return {
@@ -86,10 +86,10 @@ export function createCollectors(metrics: CollectorMetrics, timeoutMs: number, l
     },
 
     read(foreign, budgetMs) {
-      for (const [metric, { name }] of reported) {
+      for (const metric of reported) {
         if (foreign.includes(metric)) continue
         reported.delete(metric)
-        removeSeries(name)
+        removeSeries(readers.get(metric)!.name)
       }
       if (foreign.length === 0) return undefined
       return Promise.all(
@@ -100,7 +100,7 @@ export function createCollectors(metrics: CollectorMetrics, timeoutMs: number, l
           const succeeded = await runOne(reader, budgetMs)
           // Clients' metrics seldom fail, so a series is made for the first that does.
           if (succeeded && !reader.isFailing) return
-          reported.set(metric, reader)
+          reported.add(metric)
           report(reader, succeeded, (performance.now() - start) / 1000)
         }),
       )

@@ -253,9 +253,7 @@ export class Histogram<Label extends string = never> extends Instrument<Label, H
       {
         name: `${this.exposedName}_count`,
         write: (writer, series) => {
-          let count = 0
-          for (let bucket = 0; bucket < series.bounds.ends.length; bucket += 1) count += series.countOf(bucket)
-          this.#writeCount(writer, series, count)
+          this.#writeCount(writer, series, series.count)
           return 1
         },
       },

@@ -4,7 +4,6 @@
  * @module
  */
 import cluster from 'node:cluster'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import { aggregate, type Snapshot, toPortable } from './aggregate.ts'
 import { createPrimary, createWorker } from './cluster.ts'
@@ -97,10 +96,11 @@ export function createMetrics(
   return { metrics, close }
 
   async function close(): Promise<void> {
+    const told = worker?.close(snapshot())
     primary?.close()
     collectors.clear()
     // A primary that hangs keeps nobody from closing.
-    if (worker) await Promise.race([worker.close(snapshot()), sleep(collectorTimeoutMs, undefined, { ref: false })])
+    if (told) await collectors.within(told, collectorTimeoutMs)
   }
 
   function getOrCreate<Made extends AnyInstrument>(

@@ -111,7 +111,7 @@ async function toolMetrics(fastify: FastifyInstance, options: ToolMetricsOptions
     run: (signal: AbortSignal) => Result | Promise<Result>,
     { signal: outer, timeoutMs }: TrackOptions = {},
   ): Promise<Result> {
-    if (timeoutMs !== undefined) checkTimeout(timeoutMs, 'timeoutMs')
+    if (timeoutMs !== undefined) checkTimeout(timeoutMs, 'timeoutMs', true)
     if (outer !== undefined && typeof outer.addEventListener !== 'function') {
       throw new InvalidOptionError('signal', 'an AbortSignal', outer)
     }

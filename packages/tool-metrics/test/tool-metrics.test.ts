@@ -114,6 +114,9 @@ t.test('the time limit aborts the signal, and the run is a timeout', async (t) =
   const running = app.toolMetrics.track('build_graph', (signal) => rejectOnAbort(signal), { timeoutMs: 20 })
   await t.rejects(running, { name: 'TimeoutError', message: /build_graph took longer than 20 ms/ })
   t.strictSame(await readSeries(app), { [executions('timeout')]: 1, [COUNT]: 1 })
+  const late = app.toolMetrics.track('build_graph', (signal) => rejectOnAbort(signal), { timeoutMs: 0 })
+  await t.rejects(late, { name: 'TimeoutError' }, 'what remains of a deadline may be nothing')
+  t.strictSame(await readSeries(app), { [executions('timeout')]: 2, [COUNT]: 2 })
 })
 
 t.test("the caller's signal cancels the run, before it starts or while it runs", async (t) => {
