@@ -4,7 +4,7 @@
  * @module
  */
 
-import { patch } from '@data20/metrics-core'
+import { patch } from '@data20/metrics-core/plugin'
 import type { Adapter } from './adapter.ts'
 
 export const getSet: Adapter = {

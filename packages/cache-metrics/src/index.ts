@@ -3,13 +3,14 @@
  *
  * @module
  */
-import { type CounterSeries, checkList, ensureMetrics, type HistogramSeries } from '@data20/metrics-core'
+import type { CounterSeries, HistogramSeries } from '@data20/metrics-core'
+import { checkList, ensureMetrics } from '@data20/metrics-core/plugin'
 import createError, { type FastifyErrorConstructor } from '@fastify/error'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import { type EvictionReason, type ObservableCache, watchCache } from './adapter.ts'
 import { type Dispose, disposeHook } from './lru-cache.ts'
-import { cacheMetricDefinitions } from './metrics.ts'
+import { definitions } from './metrics.ts'
 import type { CacheMetricsOptions, ObserveOptions } from './options.ts'
 
 /** What applications find at `fastify.cacheMetrics`. */
@@ -47,16 +48,16 @@ interface CacheSeries {
 }
 
 async function cacheMetrics(fastify: FastifyInstance, options: CacheMetricsOptions): Promise<void> {
-  const { caches = {}, types = [], buckets = cacheMetricDefinitions.load.buckets } = options
+  const { caches = {}, types = [], buckets = definitions.load.buckets } = options
   checkList(types, 'types')
 
   const metrics = await ensureMetrics(fastify)
-  const hits = metrics.counter(cacheMetricDefinitions.hits)
-  const misses = metrics.counter(cacheMetricDefinitions.misses)
-  const size = metrics.gauge(cacheMetricDefinitions.size)
-  const entries = metrics.gauge(cacheMetricDefinitions.entries)
-  const evictions = metrics.counter(cacheMetricDefinitions.evictions)
-  const loadDuration = metrics.histogram({ ...cacheMetricDefinitions.load, buckets })
+  const hits = metrics.counter(definitions.hits)
+  const misses = metrics.counter(definitions.misses)
+  const size = metrics.gauge(definitions.size)
+  const entries = metrics.gauge(definitions.entries)
+  const evictions = metrics.counter(definitions.evictions)
+  const loadDuration = metrics.histogram({ ...definitions.load, buckets })
   const seriesByType = new Map<string, CacheSeries>()
   const cacheByType = new Map<string, ObservableCache>()
   const release: Array<() => void> = []

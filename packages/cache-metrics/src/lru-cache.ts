@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Method, patch } from '@data20/metrics-core'
+import { type Method, patch } from '@data20/metrics-core/plugin'
 import type { Adapter, EvictionReason, ObservableCache } from './adapter.ts'
 import { REASONS } from './metrics.ts'
 

@@ -3,38 +3,45 @@
  *
  * @module
  */
+import type { LabelValues } from '@data20/metrics-core/plugin'
 
 /** Why an entry left a cache, in the words of lru-cache. */
 export const REASONS = ['evict', 'set', 'delete', 'expire', 'fetch'] as const
 
-export const cacheMetricDefinitions = {
+export const definitions = {
   hits: {
+    type: 'counter',
     name: 'cache_hits_total',
     help: 'Lookups that the cache answered.',
     labelNames: ['cache_type'],
   },
   misses: {
+    type: 'counter',
     name: 'cache_misses_total',
     help: 'Lookups that the cache could not answer.',
     labelNames: ['cache_type'],
   },
   size: {
+    type: 'gauge',
     name: 'cache_size_bytes',
     help: 'Size of all entries, as the size calculation of the cache says.',
     labelNames: ['cache_type'],
     unit: 'bytes',
   },
   entries: {
+    type: 'gauge',
     name: 'cache_entries',
     help: 'Entries in the cache, those that have expired and not been removed included.',
     labelNames: ['cache_type'],
   },
   evictions: {
+    type: 'counter',
     name: 'cache_evictions_total',
     help: 'Values that left the cache: evict made room, set replaced, delete removed, expire was too old, fetch was dropped while it was loaded.',
     labelNames: ['cache_type', 'reason'],
   },
   load: {
+    type: 'histogram',
     name: 'cache_load_duration_seconds',
     help: 'Time to load a value that the cache did not have, failed loads included.',
     labelNames: ['cache_type'],
@@ -42,3 +49,6 @@ export const cacheMetricDefinitions = {
     buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60],
   },
 } as const
+
+/** The values of labels that have a fixed set of them. */
+export const labelValues: LabelValues = { reason: REASONS }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Method } from '@data20/metrics-core'
+import type { Method } from '@data20/metrics-core/plugin'
 
 /**
  * Calls a method that takes a callback or returns a promise, in the form in which it was called, and calls `ended` directly

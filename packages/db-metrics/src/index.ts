@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { ensureMetrics, InvalidOptionError } from '@data20/metrics-core'
+import { ensureMetrics, InvalidOptionError } from '@data20/metrics-core/plugin'
 import createError, { type FastifyErrorConstructor } from '@fastify/error'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'

@@ -3,14 +3,32 @@
  *
  * @module
  */
+import type { LabelValues } from '@data20/metrics-core/plugin'
 
-export const dbMetricDefinitions = {
+/** The values of the label `operation`. */
+export const OPERATIONS = [
+  'SELECT',
+  'INSERT',
+  'UPDATE',
+  'DELETE',
+  'MERGE',
+  'COPY',
+  'BEGIN',
+  'COMMIT',
+  'ROLLBACK',
+  'DDL',
+  'OTHER',
+] as const
+
+export const definitions = {
   queries: {
+    type: 'counter',
     name: 'db_queries_total',
     help: 'Queries that ended, failed ones included, by what they do and the pool of their connection.',
     labelNames: ['operation', 'pool'],
   },
   duration: {
+    type: 'histogram',
     name: 'db_query_duration_seconds',
     help: 'Time from sending a query to its end, without the wait for a connection.',
     labelNames: ['operation', 'pool'],
@@ -19,36 +37,43 @@ export const dbMetricDefinitions = {
     buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10],
   },
   slow: {
+    type: 'counter',
     name: 'db_slow_queries_total',
     help: 'Queries that took longer than the option slowQuerySeconds.',
     labelNames: ['operation', 'pool'],
   },
   errors: {
+    type: 'counter',
     name: 'db_query_errors_total',
     help: 'Queries that failed, by the class of their SQLSTATE (its first two characters); other where the server gave none.',
     labelNames: ['operation', 'pool', 'sqlstate_class'],
   },
   active: {
+    type: 'gauge',
     name: 'db_connections_active',
     help: 'Connections of the pool that are in use or being made.',
     labelNames: ['pool'],
   },
   idle: {
+    type: 'gauge',
     name: 'db_connections_idle',
     help: 'Connections of the pool that wait for work.',
     labelNames: ['pool'],
   },
   max: {
+    type: 'gauge',
     name: 'db_connections_max',
     help: 'Connections that the pool may have.',
     labelNames: ['pool'],
   },
   waiting: {
+    type: 'gauge',
     name: 'db_connections_waiting',
     help: 'Callers that wait for a connection of the pool.',
     labelNames: ['pool'],
   },
   wait: {
+    type: 'histogram',
     name: 'db_connection_wait_seconds',
     help: 'Time from asking the pool for a connection to having it.',
     labelNames: ['pool'],
@@ -56,8 +81,12 @@ export const dbMetricDefinitions = {
     buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10],
   },
   up: {
+    type: 'gauge',
     name: 'db_up',
     help: 'Whether the database of the pool answers: 1 or 0.',
     labelNames: ['pool'],
   },
 } as const
+
+/** The values of labels that have a fixed set of them. */
+export const labelValues: LabelValues = { operation: OPERATIONS }

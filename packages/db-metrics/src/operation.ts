@@ -3,21 +3,7 @@
  *
  * @module
  */
-
-/** The values of the label `operation`. */
-export const OPERATIONS = [
-  'SELECT',
-  'INSERT',
-  'UPDATE',
-  'DELETE',
-  'MERGE',
-  'COPY',
-  'BEGIN',
-  'COMMIT',
-  'ROLLBACK',
-  'DDL',
-  'OTHER',
-] as const
+import type { OPERATIONS } from './metrics.ts'
 
 export type Operation = (typeof OPERATIONS)[number]
 

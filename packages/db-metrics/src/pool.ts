@@ -1,5 +1,5 @@
 import type { EventEmitter } from 'node:events'
-import { type Method, patch } from '@data20/metrics-core'
+import { type Method, patch } from '@data20/metrics-core/plugin'
 import { callWatched } from './call-watched.ts'
 import { type Operation, operationOf } from './operation.ts'
 import type { PoolSeries } from './series.ts'

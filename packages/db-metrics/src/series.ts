@@ -1,6 +1,6 @@
 import type { CounterSeries, GaugeSeries, HistogramSeries, Metrics } from '@data20/metrics-core'
-import { dbMetricDefinitions } from './metrics.ts'
-import { OPERATIONS, type Operation } from './operation.ts'
+import { definitions, OPERATIONS } from './metrics.ts'
+import type { Operation } from './operation.ts'
 import { sqlstateClass } from './sqlstate.ts'
 
 /** The bound series of one pool. */
@@ -27,17 +27,17 @@ export function createInstruments(
   buckets: readonly number[] | undefined,
   slowQuerySeconds: number,
 ): (pool: string) => PoolSeries {
-  const { duration: durationDefinition, wait: waitDefinition } = dbMetricDefinitions
-  const queries = metrics.counter(dbMetricDefinitions.queries)
+  const { duration: durationDefinition, wait: waitDefinition } = definitions
+  const queries = metrics.counter(definitions.queries)
   const duration = metrics.histogram({ ...durationDefinition, buckets: buckets ?? durationDefinition.buckets })
-  const slow = metrics.counter(dbMetricDefinitions.slow)
-  const errors = metrics.counter(dbMetricDefinitions.errors)
-  const active = metrics.gauge(dbMetricDefinitions.active)
-  const idle = metrics.gauge(dbMetricDefinitions.idle)
-  const max = metrics.gauge(dbMetricDefinitions.max)
-  const waiting = metrics.gauge(dbMetricDefinitions.waiting)
+  const slow = metrics.counter(definitions.slow)
+  const errors = metrics.counter(definitions.errors)
+  const active = metrics.gauge(definitions.active)
+  const idle = metrics.gauge(definitions.idle)
+  const max = metrics.gauge(definitions.max)
+  const waiting = metrics.gauge(definitions.waiting)
   const wait = metrics.histogram({ ...waitDefinition, buckets: buckets ?? waitDefinition.buckets })
-  const up = metrics.gauge(dbMetricDefinitions.up)
+  const up = metrics.gauge(definitions.up)
 
   return (pool) => {
     const series = Object.fromEntries(OPERATIONS.map((operation) => [operation, reserve(operation)])) as Record<

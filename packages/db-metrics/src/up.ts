@@ -1,5 +1,5 @@
 import type { EventEmitter } from 'node:events'
-import type { Method } from '@data20/metrics-core'
+import type { Method } from '@data20/metrics-core/plugin'
 import { isSaturated, type ObservablePool } from './pool.ts'
 
 /** Whether a database answers, from what its pool lives through, and by asking where that says nothing. */

@@ -1,5 +1,6 @@
 import t from 'tap'
-import { OPERATIONS, operationOf } from '../src/operation.ts'
+import { OPERATIONS } from '../src/metrics.ts'
+import { operationOf } from '../src/operation.ts'
 
 t.test('the operation is the verb of the statement', async (t) => {
   const cases: Array<[string, unknown]> = [

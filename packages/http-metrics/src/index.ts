@@ -9,14 +9,15 @@ import type { IncomingMessage } from 'node:http'
 import type { Http2ServerResponse } from 'node:http2'
 import { performance } from 'node:perf_hooks'
 import type { Duplex } from 'node:stream'
-import { AlreadyRegisteredError, type CounterSeries, ensureMetrics } from '@data20/metrics-core'
+import type { CounterSeries } from '@data20/metrics-core'
+import { AlreadyRegisteredError, ensureMetrics } from '@data20/metrics-core/plugin'
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { createConnections } from './connections.ts'
 import { brokenEnding, isClosed, isComplete, isParserError, sentStatus, statusOfParserError } from './ending.ts'
 import { addFirstOnRequestHook, createRouteContext, isRoot, secondaryServers } from './internals.ts'
 import { type MeasuredResponse, Measurement, type MeasurementMark, markOf } from './measurement.ts'
-import { httpMetricDefinitions, PARSER_ERROR_CODES } from './metrics.ts'
+import { definitions, PARSER_ERROR_CODES } from './metrics.ts'
 import type { CustomLabel, HttpMetricsOptions, RouteMetricsOptions } from './options.ts'
 import { createRoutes } from './routes.ts'
 import { observeServer } from './server.ts'
@@ -44,7 +45,7 @@ async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions
   const routes = createRoutes(metrics, fastify, options)
   const routeContext = createRouteContext()
   const connections = createConnections(kMeasurement, (response) => onClose.call(response))
-  const parserErrors = metrics.counter(httpMetricDefinitions.parserErrors)
+  const parserErrors = metrics.counter(definitions.parserErrors)
   const parserErrorSeries = new Map<string, CounterSeries>(
     PARSER_ERROR_CODES.map((code) => [code, parserErrors.reserve({ code })]),
   )

@@ -3,44 +3,63 @@
  *
  * @module
  */
-export const httpMetricDefinitions = {
+import type { LabelValues } from '@data20/metrics-core/plugin'
+
+export const definitions = {
   requests: {
+    type: 'counter',
     name: 'http_requests_total',
     help: 'HTTP requests, however they ended. Status 499: the connection ended before any answer.',
+    labelNames: ['endpoint', 'method', 'status'],
   },
   duration: {
+    type: 'histogram',
     name: 'http_request_duration_seconds',
     help: "Time from a request's headers read to its response's last byte handed to the system, or to the abort.",
+    labelNames: ['endpoint', 'method'],
     unit: 'seconds',
     buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
   },
   errors: {
+    type: 'counter',
     name: 'http_errors_total',
     help: 'HTTP requests with a status of 400 and above.',
+    labelNames: ['endpoint', 'method', 'status'],
   },
   inFlight: {
+    type: 'gauge',
     name: 'http_requests_in_flight',
     help: 'HTTP requests begun and not yet ended.',
+    labelNames: ['endpoint', 'method'],
   },
   aborted: {
+    type: 'counter',
     name: 'http_requests_aborted_total',
     help: 'HTTP requests without a whole response: the client left before_headers or mid_response, or the server broke it off (truncated).',
+    labelNames: ['endpoint', 'method', 'phase'],
   },
   parserErrors: {
+    type: 'counter',
     name: 'http_parser_errors_total',
     help: 'Bytes that never became a request: malformed, too long or too late, by the code of the error.',
     labelNames: ['code'],
     maxSeries: false,
   },
   requestSize: {
+    type: 'histogram',
     name: 'http_request_size_bytes',
     help: 'Bytes of request bodies as received.',
+    labelNames: ['endpoint', 'method'],
+    condition: 'with the option `sizes`',
     unit: 'bytes',
     buckets: [100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000],
   },
   responseSize: {
+    type: 'histogram',
     name: 'http_response_size_bytes',
     help: 'Bytes of response bodies as written, before the framing of chunks.',
+    labelNames: ['endpoint', 'method'],
+    condition: 'with the option `sizes`',
     unit: 'bytes',
     buckets: [100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000],
   },
@@ -52,6 +71,12 @@ export const UNMATCHED = 'unmatched'
 /** The method, or the value of a custom label, that is none of those known. */
 export const OTHER_METHOD = 'OTHER'
 export const OTHER_VALUE = 'other'
+
+/** The methods that Fastify routes unless an application adds others. */
+const METHODS = ['DELETE', 'GET', 'HEAD', 'OPTIONS', 'PATCH', 'POST', 'PUT', 'TRACE', OTHER_METHOD]
+
+/** A status is a number of three digits, or its class with the option `groupStatus`. */
+const STATUSES = [...Array.from({ length: 500 }, (_, index) => `${100 + index}`), '1xx', '2xx', '3xx', '4xx', '5xx']
 
 /** How a request without a whole response ended. */
 export const PHASES = ['before_headers', 'mid_response', 'truncated'] as const
@@ -73,3 +98,6 @@ export const PARSER_ERROR_CODES = [
   'HPE_INVALID_VERSION',
   'other',
 ] as const
+
+/** The values of labels that have a fixed set of them. */
+export const labelValues: LabelValues = { method: METHODS, status: STATUSES, phase: PHASES, code: PARSER_ERROR_CODES }

@@ -5,17 +5,15 @@
  */
 import {
   type CounterSeries,
-  checkBuckets,
-  checkList,
   DEFAULT_BUCKETS,
   type GaugeSeries,
   type HistogramSeries,
-  InvalidOptionError,
   type Metrics,
 } from '@data20/metrics-core'
+import { checkBuckets, checkList, InvalidOptionError } from '@data20/metrics-core/plugin'
 import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify'
 import type { RouteContext } from './internals.ts'
-import { httpMetricDefinitions, OTHER_METHOD, OTHER_VALUE, PHASES, UNMATCHED } from './metrics.ts'
+import { definitions, OTHER_METHOD, OTHER_VALUE, PHASES, UNMATCHED } from './metrics.ts'
 import type { HttpMetricsOptions, RouteMetricsOptions } from './options.ts'
 
 interface StatusSeries {
@@ -115,21 +113,19 @@ export function createRoutes(metrics: Metrics, fastify: FastifyInstance, options
 
   const base = [endpointLabel, 'method'] as const
   const requests = metrics.counter({
-    ...httpMetricDefinitions.requests,
+    ...definitions.requests,
     labelNames: [...base, 'status', ...customNames],
   })
-  const errors = metrics.counter({ ...httpMetricDefinitions.errors, labelNames: [...base, 'status', ...customNames] })
+  const errors = metrics.counter({ ...definitions.errors, labelNames: [...base, 'status', ...customNames] })
   const duration = metrics.histogram({
-    ...httpMetricDefinitions.duration,
+    ...definitions.duration,
     labelNames: [...base, ...customNames],
     buckets,
   })
-  const inFlight = metrics.gauge({ ...httpMetricDefinitions.inFlight, labelNames: base })
-  const aborted = metrics.counter({ ...httpMetricDefinitions.aborted, labelNames: [...base, 'phase'] })
-  const requestSize = sizes ? metrics.histogram({ ...httpMetricDefinitions.requestSize, labelNames: base }) : undefined
-  const responseSize = sizes
-    ? metrics.histogram({ ...httpMetricDefinitions.responseSize, labelNames: base })
-    : undefined
+  const inFlight = metrics.gauge({ ...definitions.inFlight, labelNames: base })
+  const aborted = metrics.counter({ ...definitions.aborted, labelNames: [...base, 'phase'] })
+  const requestSize = sizes ? metrics.histogram({ ...definitions.requestSize, labelNames: base }) : undefined
+  const responseSize = sizes ? metrics.histogram({ ...definitions.responseSize, labelNames: base }) : undefined
 
   const registered: RouteOptions[] = []
   /** On the context of a route with one method, its series: this is on the path of every request, and a map would hash. */

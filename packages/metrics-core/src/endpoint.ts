@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import type { DoneFuncWithErrOrRes, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import { createAuthorizer } from './auth.ts'
-import { coreMetrics, SCRAPE_STATUSES } from './metrics.ts'
+import { definitions, SCRAPE_STATUSES } from './metrics.ts'
 import { acceptsGzip } from './negotiate.ts'
 import type { MetricsCoreOptions } from './options.ts'
 import type { Metrics } from './registry.ts'
@@ -26,8 +26,8 @@ export function createEndpoint(
   { route, collectorTimeoutMs }: { route: string; collectorTimeoutMs: number },
 ): RouteOptions {
   const authorizer = auth === undefined ? undefined : createAuthorizer(auth)
-  const duration = metrics.histogram(coreMetrics.scrapeDuration)
-  const scrapes = metrics.counter(coreMetrics.scrapes)
+  const duration = metrics.histogram(definitions.scrapeDuration)
+  const scrapes = metrics.counter(definitions.scrapes)
   for (const status of SCRAPE_STATUSES) scrapes.reserve({ status })
   let scraping = 0
 

@@ -16,7 +16,7 @@ import { createEndpoint } from './endpoint.ts'
 import { AlreadyRegisteredError, InvalidOptionError } from './errors.ts'
 import type { Gauge } from './gauge.ts'
 import type { Histogram } from './histogram.ts'
-import { coreMetrics } from './metrics.ts'
+import { definitions } from './metrics.ts'
 import type { MetricsCoreOptions } from './options.ts'
 import { createMetrics, type Metrics } from './registry.ts'
 
@@ -47,7 +47,7 @@ async function metricsCore(fastify: FastifyInstance, options: MetricsCoreOptions
 
   const { metrics, close } = createMetrics(registry, options, fastify.log)
   metrics
-    .gauge(coreMetrics.appInfo)
+    .gauge(definitions.appInfo)
     .reserve({ ...app, node_version: process.version })
     .set(1)
   const stopDefaultMetrics = defaultMetrics ? addDefaultMetrics(metrics) : () => {}
@@ -104,15 +104,8 @@ function checkOptions(options: MetricsCoreOptions): void {
   }
 }
 
-/** Registers metrics-core with its defaults where the application has not done so: the first line of every plugin on top of it. */
-async function ensureMetrics(fastify: FastifyInstance): Promise<Metrics> {
-  if (!fastify.hasDecorator('metrics')) await fastify.register(plugin)
-  return fastify.metrics
-}
-
 const plugin: FastifyPluginAsync<MetricsCoreOptions> = fp(metricsCore, { name: '@data20/metrics-core', fastify: '5.x' })
 
-export { checkBuckets, checkList, checkTimeout } from './checks.ts'
 export type { Collect } from './collectors.ts'
 export type { CounterOptions, CounterSeries } from './counter.ts'
 export * from './errors.ts'
@@ -122,6 +115,5 @@ export { DEFAULT_BUCKETS, type HistogramOptions, type HistogramSeries } from './
 export { type Aggregator, type InstrumentOptions, OVERFLOW } from './instrument.ts'
 export type { Labels, LabelValue } from './labels.ts'
 export type { Auth, MetricsCoreOptions, RegistryLike } from './options.ts'
-export { type Method, patch } from './patch.ts'
 export type { ExposeOptions, Exposition, Metrics } from './registry.ts'
-export { type Counter, ensureMetrics, type Gauge, type Histogram, plugin as default, plugin as metricsCore }
+export { type Counter, type Gauge, type Histogram, plugin as default, plugin as metricsCore }

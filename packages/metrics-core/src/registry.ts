@@ -15,7 +15,7 @@ import { Gauge, type GaugeOptions } from './gauge.ts'
 import { Histogram, type HistogramOptions } from './histogram.ts'
 import type { InstrumentContext, InstrumentOptions } from './instrument.ts'
 import type { LabelValue } from './labels.ts'
-import { coreMetrics } from './metrics.ts'
+import { definitions } from './metrics.ts'
 import { CONTENT_TYPES, negotiateFormat } from './negotiate.ts'
 import type { MetricsCoreOptions, RegistryLike } from './options.ts'
 
@@ -68,14 +68,14 @@ export function createMetrics(
   let collecting: Promise<unknown> | undefined
 
   const context: InstrumentContext = { maxSeries, constantLabels: defaultLabels(), onOverflow, collect: runCollectors }
-  const overflow = getOrCreate(Counter<'metric'>, 'counter', coreMetrics.overflow)
-  const seriesGauge = getOrCreate(Gauge, 'gauge', coreMetrics.series)
-  const errors = getOrCreate(Counter<'plugin'>, 'counter', coreMetrics.errors)
+  const overflow = getOrCreate(Counter<'metric'>, 'counter', definitions.overflow)
+  const seriesGauge = getOrCreate(Gauge, 'gauge', definitions.series)
+  const errors = getOrCreate(Counter<'plugin'>, 'counter', definitions.errors)
   const collectors = createCollectors(
     {
-      success: getOrCreate(Gauge<'collector'>, 'gauge', coreMetrics.collectorSuccess),
-      duration: getOrCreate(Gauge<'collector'>, 'gauge', coreMetrics.collectorDuration),
-      lastSuccess: getOrCreate(Gauge<'collector'>, 'gauge', coreMetrics.collectorLastSuccess),
+      success: getOrCreate(Gauge<'collector'>, 'gauge', definitions.collectorSuccess),
+      duration: getOrCreate(Gauge<'collector'>, 'gauge', definitions.collectorDuration),
+      lastSuccess: getOrCreate(Gauge<'collector'>, 'gauge', definitions.collectorLastSuccess),
     },
     collectorTimeoutMs,
     log,

@@ -11,7 +11,8 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import * as promClient from 'prom-client'
 import t, { type Test } from 'tap'
 import { toPortable } from '../src/aggregate.ts'
-import { ensureMetrics, type Metrics, type MetricsCoreOptions, metricsCore } from '../src/index.ts'
+import { type Metrics, type MetricsCoreOptions, metricsCore } from '../src/index.ts'
+import { ensureMetrics } from '../src/plugin.ts'
 
 const CLIENTS = { 'prom-client': promClient, '@prometheus-io/client': successor as unknown as typeof promClient }
 /** The new client's cluster file calls iterator helpers, which Node 22 brought. */

@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { type Counter, checkBuckets, checkList, type Gauge, type Histogram, type Metrics } from '@data20/metrics-core'
-import { OUTCOMES, queueMetricDefinitions } from './metrics.ts'
+import type { Counter, Gauge, Histogram, Metrics } from '@data20/metrics-core'
+import { checkBuckets, checkList } from '@data20/metrics-core/plugin'
+import { definitions, OUTCOMES } from './metrics.ts'
 import type { QueueMetricsOptions } from './options.ts'
 
 type Task = 'queue' | 'task_name'
@@ -38,18 +39,18 @@ export function createInstruments(metrics: Metrics, options: QueueMetricsOptions
     queues = [],
     workers = [],
     taskNames = {},
-    buckets = queueMetricDefinitions.duration.buckets,
-    waitBuckets = queueMetricDefinitions.wait.buckets,
+    buckets = definitions.duration.buckets,
+    waitBuckets = definitions.wait.buckets,
   } = options
 
   checkBuckets(waitBuckets, 'waitBuckets')
   for (const [queue, names] of Object.entries(taskNames)) checkList(names, `taskNames.${queue}`)
   const knownQueues = new Set([...queues, ...workers].map(({ name }) => name))
-  const tasks = metrics.counter(queueMetricDefinitions.tasks)
-  const retries = metrics.counter(queueMetricDefinitions.retries)
-  const duration = metrics.histogram({ ...queueMetricDefinitions.duration, buckets })
-  const wait = metrics.histogram({ ...queueMetricDefinitions.wait, buckets: waitBuckets })
-  const active = metrics.gauge(queueMetricDefinitions.active)
+  const tasks = metrics.counter(definitions.tasks)
+  const retries = metrics.counter(definitions.retries)
+  const duration = metrics.histogram({ ...definitions.duration, buckets })
+  const wait = metrics.histogram({ ...definitions.wait, buckets: waitBuckets })
+  const active = metrics.gauge(definitions.active)
 
   return {
     tasks,
@@ -57,13 +58,13 @@ export function createInstruments(metrics: Metrics, options: QueueMetricsOptions
     duration,
     wait,
     active,
-    stalled: metrics.counter(queueMetricDefinitions.stalled),
-    length: metrics.gauge(queueMetricDefinitions.length),
-    jobs: metrics.gauge(queueMetricDefinitions.jobs),
-    oldestWaiting: metrics.gauge(queueMetricDefinitions.oldestWaiting),
-    workers: metrics.gauge(queueMetricDefinitions.workers),
-    paused: metrics.gauge(queueMetricDefinitions.paused),
-    up: metrics.gauge(queueMetricDefinitions.up),
+    stalled: metrics.counter(definitions.stalled),
+    length: metrics.gauge(definitions.length),
+    jobs: metrics.gauge(definitions.jobs),
+    oldestWaiting: metrics.gauge(definitions.oldestWaiting),
+    workers: metrics.gauge(definitions.workers),
+    paused: metrics.gauge(definitions.paused),
+    up: metrics.gauge(definitions.up),
     methodFor: (queue) => (knownQueues.has(queue) ? 'reserve' : 'labels'),
     createKnownTasks,
     createTask,

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import type { LabelValues } from '@data20/metrics-core/plugin'
 
 /** How a task can end for good. */
 export const OUTCOMES = ['completed', 'failed'] as const
@@ -21,18 +22,21 @@ export const STATES = [
   'waiting-children',
 ] as const
 
-export const queueMetricDefinitions = {
+export const definitions = {
   tasks: {
+    type: 'counter',
     name: 'queue_tasks_total',
     help: 'Tasks that this process ended for good: completed, or failed with no attempt left.',
     labelNames: ['queue', 'status', 'task_name'],
   },
   retries: {
+    type: 'counter',
     name: 'queue_task_retries_total',
     help: 'Attempts that failed in this process and will be tried again.',
     labelNames: ['queue', 'task_name'],
   },
   duration: {
+    type: 'histogram',
     name: 'queue_task_duration_seconds',
     help: 'Time that this process worked on an attempt, however it ended.',
     labelNames: ['queue', 'task_name'],
@@ -40,6 +44,7 @@ export const queueMetricDefinitions = {
     buckets: [0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 120, 300, 600, 1800],
   },
   wait: {
+    type: 'histogram',
     name: 'queue_task_wait_seconds',
     help: 'Time from when a task was due to when its first attempt started; a delay that was asked for is left out.',
     labelNames: ['queue', 'task_name'],
@@ -47,50 +52,67 @@ export const queueMetricDefinitions = {
     buckets: [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800],
   },
   active: {
+    type: 'gauge',
     name: 'queue_tasks_active',
     help: 'Tasks that this process is running now.',
     labelNames: ['queue', 'task_name'],
   },
   stalled: {
+    type: 'counter',
     name: 'queue_tasks_stalled_total',
     help: 'Tasks whose worker was lost, found by this process and put back into the queue.',
     labelNames: ['queue'],
   },
   length: {
+    type: 'gauge',
     name: 'queue_length',
     help: 'Jobs ready to run and not yet taken, those with a priority included. The same in every process: take the maximum, not the sum.',
     labelNames: ['queue'],
     aggregator: 'max',
+    isShared: true,
   },
   jobs: {
+    type: 'gauge',
     name: 'queue_jobs',
     help: 'Jobs in the queue by state. The same in every process: take the maximum, not the sum.',
     labelNames: ['queue', 'state'],
     aggregator: 'max',
+    isShared: true,
   },
   oldestWaiting: {
+    type: 'gauge',
     name: 'queue_oldest_waiting_seconds',
     help: 'Time that the oldest job that could run now has been due, whatever its priority; 0 when none waits.',
     labelNames: ['queue'],
     unit: 'seconds',
     aggregator: 'max',
+    isShared: true,
   },
   workers: {
+    type: 'gauge',
     name: 'queue_workers',
     help: 'Workers connected to the queue, in all processes. The same in every process: take the maximum, not the sum.',
     labelNames: ['queue'],
     aggregator: 'max',
+    isShared: true,
   },
   paused: {
+    type: 'gauge',
     name: 'queue_paused',
     help: 'Whether the queue is paused for all workers.',
     labelNames: ['queue'],
     aggregator: 'max',
+    isShared: true,
   },
   up: {
+    type: 'gauge',
     name: 'queue_up',
     help: 'Whether the broker answered in time; when it did not, the other values of the queue are the last known ones.',
     labelNames: ['queue'],
     aggregator: 'min',
+    isShared: true,
   },
 } as const
+
+/** The values of labels that have a fixed set of them. */
+export const labelValues: LabelValues = { status: OUTCOMES, state: STATES }

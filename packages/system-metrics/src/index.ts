@@ -7,13 +7,14 @@
 import { statfs } from 'node:fs/promises'
 import os from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Counter, ensureMetrics, type Gauge, InvalidOptionError } from '@data20/metrics-core'
+import type { Counter, Gauge } from '@data20/metrics-core'
+import { ensureMetrics, InvalidOptionError } from '@data20/metrics-core/plugin'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import { mem } from 'systeminformation'
 import { isMissing, readCgroup } from './cgroup.ts'
 import { busyPercent, type CpuTimes, readCpuTimes } from './cpu.ts'
-import { LOAD_WINDOWS, systemMetricDefinitions } from './metrics.ts'
+import { definitions, LOAD_WINDOWS } from './metrics.ts'
 import { type DeviceBytes, increase, readDevices } from './network.ts'
 import type { SystemMetricsOptions } from './options.ts'
 import { createSampler } from './sample.ts'
@@ -43,20 +44,20 @@ async function systemMetrics(fastify: FastifyInstance, options: SystemMetricsOpt
   checkOptions(options)
 
   const metrics = await ensureMetrics(fastify)
-  const cpuPercent = absent(metrics.gauge(systemMetricDefinitions.cpuPercent))
-  const memoryPercent = absent(metrics.gauge(systemMetricDefinitions.memoryPercent))
-  const memoryUsed = absent(metrics.gauge(systemMetricDefinitions.memoryUsed))
-  const memoryTotal = absent(metrics.gauge(systemMetricDefinitions.memoryTotal))
-  const swapUsed = absent(metrics.gauge(systemMetricDefinitions.swapUsed))
-  const diskPercent = absent(metrics.gauge(systemMetricDefinitions.diskPercent))
-  const diskUsed = absent(metrics.gauge(systemMetricDefinitions.diskUsed))
-  const diskTotal = absent(metrics.gauge(systemMetricDefinitions.diskTotal))
-  const loadAverage = metrics.gauge(systemMetricDefinitions.loadAverage)
-  const networkReceived = metrics.counter(systemMetricDefinitions.networkReceived)
-  const networkTransmitted = metrics.counter(systemMetricDefinitions.networkTransmitted)
-  const containerMemoryLimit = absent(metrics.gauge(systemMetricDefinitions.containerMemoryLimit))
-  const containerMemoryUsed = absent(metrics.gauge(systemMetricDefinitions.containerMemoryUsed))
-  const containerThrottled = absent(metrics.counter(systemMetricDefinitions.containerThrottled))
+  const cpuPercent = absent(metrics.gauge(definitions.cpuPercent))
+  const memoryPercent = absent(metrics.gauge(definitions.memoryPercent))
+  const memoryUsed = absent(metrics.gauge(definitions.memoryUsed))
+  const memoryTotal = absent(metrics.gauge(definitions.memoryTotal))
+  const swapUsed = absent(metrics.gauge(definitions.swapUsed))
+  const diskPercent = absent(metrics.gauge(definitions.diskPercent))
+  const diskUsed = absent(metrics.gauge(definitions.diskUsed))
+  const diskTotal = absent(metrics.gauge(definitions.diskTotal))
+  const loadAverage = metrics.gauge(definitions.loadAverage)
+  const networkReceived = metrics.counter(definitions.networkReceived)
+  const networkTransmitted = metrics.counter(definitions.networkTransmitted)
+  const containerMemoryLimit = absent(metrics.gauge(definitions.containerMemoryLimit))
+  const containerMemoryUsed = absent(metrics.gauge(definitions.containerMemoryUsed))
+  const containerThrottled = absent(metrics.counter(definitions.containerThrottled))
   let lastCpuTimes: CpuTimes | undefined
   let lastDevices = new Map<string, DeviceBytes>()
   let lastThrottledSeconds: number | undefined

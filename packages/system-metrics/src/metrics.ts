@@ -3,67 +3,78 @@
  *
  * @module
  */
+import type { LabelValues } from '@data20/metrics-core/plugin'
 
 /** The windows of the load average, in the order in which the system gives them. */
 export const LOAD_WINDOWS = ['1m', '5m', '15m'] as const
 
 // Every process on a machine sees the same machine, so the workers of a cluster must not be added up: `max`.
-export const systemMetricDefinitions = {
+export const definitions = {
   cpuPercent: {
+    type: 'gauge',
     name: 'system_cpu_percent',
     help: 'Part of the time since the previous sample in which the processors of the machine worked, 0 to 100; waiting for a disk is idle.',
     unit: 'percent',
     aggregator: 'max',
   },
   memoryPercent: {
+    type: 'gauge',
     name: 'system_memory_percent',
     help: 'Used memory, 0 to 100: of the limit of the container where a cgroup v2 limit below the memory of the machine exists, otherwise of the machine.',
     unit: 'percent',
     aggregator: 'max',
   },
   memoryUsed: {
+    type: 'gauge',
     name: 'system_memory_used_bytes',
     help: 'Memory of the machine that is not available to programs: total less available.',
     unit: 'bytes',
     aggregator: 'max',
   },
   memoryTotal: {
+    type: 'gauge',
     name: 'system_memory_total_bytes',
     help: 'Memory of the machine.',
     unit: 'bytes',
     aggregator: 'max',
   },
   swapUsed: {
+    type: 'gauge',
     name: 'system_swap_used_bytes',
     help: 'Swap space of the machine in use.',
     unit: 'bytes',
     aggregator: 'max',
   },
   diskPercent: {
+    type: 'gauge',
     name: 'system_disk_percent',
     help: 'Used part of the space of the file system that programs without privileges can use, 0 to 100, as df shows it.',
     unit: 'percent',
     aggregator: 'max',
   },
   diskUsed: {
+    type: 'gauge',
     name: 'system_disk_used_bytes',
     help: 'Used space of the file system.',
     unit: 'bytes',
     aggregator: 'max',
   },
   diskTotal: {
+    type: 'gauge',
     name: 'system_disk_total_bytes',
     help: 'Size of the file system, with the space that is reserved for the administrator.',
     unit: 'bytes',
     aggregator: 'max',
   },
   loadAverage: {
+    type: 'gauge',
     name: 'system_load_average',
     help: 'Mean number of tasks that ran, could run or waited for a disk over the last 1, 5 and 15 minutes.',
     labelNames: ['window'],
     aggregator: 'max',
   },
   networkReceived: {
+    type: 'counter',
     name: 'system_network_receive_bytes_total',
     help: 'Bytes that a network device received.',
     labelNames: ['device'],
@@ -71,6 +82,7 @@ export const systemMetricDefinitions = {
     aggregator: 'max',
   },
   networkTransmitted: {
+    type: 'counter',
     name: 'system_network_transmit_bytes_total',
     help: 'Bytes that a network device transmitted.',
     labelNames: ['device'],
@@ -78,21 +90,30 @@ export const systemMetricDefinitions = {
     aggregator: 'max',
   },
   containerMemoryLimit: {
+    type: 'gauge',
     name: 'container_memory_limit_bytes',
     help: 'The smallest cgroup v2 memory limit that applies to this process; absent where there is none.',
     unit: 'bytes',
     aggregator: 'max',
+    condition: 'where a cgroup v2 limit exists',
   },
   containerMemoryUsed: {
+    type: 'gauge',
     name: 'container_memory_used_bytes',
     help: 'Memory that counts towards the limit, without file pages that can be dropped; absent where there is no limit.',
     unit: 'bytes',
     aggregator: 'max',
+    condition: 'where a cgroup v2 limit exists',
   },
   containerThrottled: {
+    type: 'counter',
     name: 'container_cpu_throttled_seconds_total',
     help: 'Time for which the tightest cgroup v2 processor limit kept this container from running; absent where there is no limit.',
     unit: 'seconds',
     aggregator: 'max',
+    condition: 'where a cgroup v2 limit exists',
   },
 } as const
+
+/** The values of labels that have a fixed set of them. */
+export const labelValues: LabelValues = { window: LOAD_WINDOWS }

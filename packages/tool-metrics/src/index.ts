@@ -5,19 +5,12 @@
  * @module
  */
 
-import {
-  type CounterSeries,
-  checkList,
-  checkTimeout,
-  ensureMetrics,
-  type GaugeSeries,
-  type HistogramSeries,
-  InvalidOptionError,
-} from '@data20/metrics-core'
+import type { CounterSeries, GaugeSeries, HistogramSeries } from '@data20/metrics-core'
+import { checkList, checkTimeout, ensureMetrics, InvalidOptionError } from '@data20/metrics-core/plugin'
 import createError, { type FastifyErrorConstructor } from '@fastify/error'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
-import { REJECTIONS, STATUSES, toolMetricDefinitions } from './metrics.ts'
+import { definitions, REJECTIONS, STATUSES } from './metrics.ts'
 import type { ToolMetricsOptions } from './options.ts'
 
 /** How an execution ended. */
@@ -76,18 +69,18 @@ interface ToolSeries {
 }
 
 async function toolMetrics(fastify: FastifyInstance, options: ToolMetricsOptions): Promise<void> {
-  const { tools = [], buckets = toolMetricDefinitions.duration.buckets, isFailure } = options
+  const { tools = [], buckets = definitions.duration.buckets, isFailure } = options
   checkList(tools, 'tools')
   if (isFailure !== undefined && typeof isFailure !== 'function') {
     throw new InvalidOptionError('isFailure', 'a function', isFailure)
   }
 
   const metrics = await ensureMetrics(fastify)
-  const executions = metrics.counter(toolMetricDefinitions.executions)
-  const duration = metrics.histogram({ ...toolMetricDefinitions.duration, buckets })
-  const active = metrics.gauge(toolMetricDefinitions.active)
-  const lastSuccess = metrics.gauge(toolMetricDefinitions.lastSuccess)
-  const rejections = metrics.counter(toolMetricDefinitions.rejections)
+  const executions = metrics.counter(definitions.executions)
+  const duration = metrics.histogram({ ...definitions.duration, buckets })
+  const active = metrics.gauge(definitions.active)
+  const lastSuccess = metrics.gauge(definitions.lastSuccess)
+  const rejections = metrics.counter(definitions.rejections)
   const rejectionSeries = byKey(REJECTIONS, (reason) => rejections.reserve({ reason }))
   const seriesByTool = new Map<string, ToolSeries>()
 

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { LabelValues } from '@data20/metrics-core/plugin'
 
 /** How an execution can end. */
 export const STATUSES = ['completed', 'failed', 'timeout', 'cancelled'] as const
@@ -10,13 +11,15 @@ export const STATUSES = ['completed', 'failed', 'timeout', 'cancelled'] as const
 /** Why a tool was never executed. */
 export const REJECTIONS = ['unknown_tool', 'invalid_input', 'overloaded'] as const
 
-export const toolMetricDefinitions = {
+export const definitions = {
   executions: {
+    type: 'counter',
     name: 'tool_executions_total',
     help: 'Tool executions by how they ended: completed, failed, timeout or cancelled.',
     labelNames: ['status', 'tool_name'],
   },
   duration: {
+    type: 'histogram',
     name: 'tool_execution_duration_seconds',
     help: 'Time that a tool ran, however it ended.',
     labelNames: ['tool_name'],
@@ -24,19 +27,25 @@ export const toolMetricDefinitions = {
     buckets: [0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 120, 300, 600, 1800],
   },
   active: {
+    type: 'gauge',
     name: 'tool_executions_active',
     help: 'Tools running now.',
     labelNames: ['tool_name'],
   },
   rejections: {
+    type: 'counter',
     name: 'tool_rejections_total',
     help: 'Requests for a tool that never became an execution: unknown_tool, invalid_input or overloaded.',
     labelNames: ['reason'],
   },
   lastSuccess: {
+    type: 'gauge',
     name: 'tool_last_success_timestamp_seconds',
     help: 'Seconds since the epoch at which a tool last completed; 0 before the first time.',
     labelNames: ['tool_name'],
     unit: 'seconds',
   },
 } as const
+
+/** The values of labels that have a fixed set of them. */
+export const labelValues: LabelValues = { status: STATUSES, reason: REJECTIONS }

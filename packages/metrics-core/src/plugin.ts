@@ -1,0 +1,19 @@
+/**
+ * The kit for authors of metrics plugins: what a plugin needs beyond `fastify.metrics`. Applications do not need it.
+ *
+ * @module
+ */
+import type { FastifyInstance } from 'fastify'
+import { metricsCore } from './index.ts'
+import type { Metrics } from './registry.ts'
+
+/** Registers metrics-core with its defaults unless the application has registered it. The first line of every plugin. */
+export async function ensureMetrics(fastify: FastifyInstance): Promise<Metrics> {
+  if (!fastify.hasDecorator('metrics')) await fastify.register(metricsCore)
+  return fastify.metrics
+}
+
+export { checkBuckets, checkList, checkTimeout } from './checks.ts'
+export type { Definition, Definitions, LabelValues } from './definition.ts'
+export { AlreadyRegisteredError, InvalidOptionError } from './errors.ts'
+export { type Method, patch } from './patch.ts'
