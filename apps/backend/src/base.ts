@@ -13,12 +13,12 @@ import Fastify, { type FastifyInstance, LogController } from 'fastify'
 import type { Config } from './config.ts'
 import { DATABASE_TIMEOUTS, openDatabase } from './database.ts'
 import { answerError, answerNotFound } from './errors.ts'
+import { tools } from './knowledge/tools/index.ts'
 import { NAME, VERSION } from './package.ts'
-import { startOutbox } from './run-outbox.ts'
-import { openRunQueue, type RunQueue } from './run-queue.ts'
-import { createRunStore, type RunStore } from './run-store.ts'
-import { startRunWorker } from './run-worker.ts'
-import { tools } from './tools/index.ts'
+import { startOutbox } from './runs/outbox.ts'
+import { openRunQueue, type RunQueue } from './runs/queue.ts'
+import { createRunStore, type RunStore } from './runs/store.ts'
+import { startRunWorker } from './runs/worker.ts'
 
 /** An application with a database and a queue, on which routes can be put. */
 export interface Base {

@@ -8,7 +8,7 @@ import { Worker } from 'node:worker_threads'
 import { promtool, runTool, startPostgres, toolOrSkip } from '@data20/dev-services'
 import type { FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
-import { tools } from '../dist/tools/index.js'
+import { tools } from '../dist/knowledge/tools/index.js'
 import {
   build as buildWith,
   type Environment,

@@ -18,7 +18,7 @@ export { sleep, temporaryFolder, until }
 /** A corpus on which every tool answers within milliseconds. */
 export const SMALL = fileURLToPath(new URL('fixtures/small', import.meta.url))
 export const SERVER = fileURLToPath(new URL('../dist/server.js', import.meta.url))
-export const WORKER = fileURLToPath(new URL('../dist/worker.js', import.meta.url))
+export const WORKER = fileURLToPath(new URL('../dist/worker-server.js', import.meta.url))
 
 export type Environment = Record<string, string>
 
@@ -94,7 +94,7 @@ export interface BackendProcess {
   end(signal: NodeJS.Signals): Promise<number | null>
 }
 
-/** Starts `server.js` or `worker.js` with this environment and no other. */
+/** Starts `server.js` or `worker-server.js` with this environment and no other. */
 export function start(t: Test, file: string, env: Environment, cwd = temporaryFolder(t, 'process')): BackendProcess {
   const child = spawn(process.execPath, [file], { cwd, env: { PATH: process.env.PATH, LOG_LEVEL: 'warn', ...env } })
   const output = { stdout: '', stderr: '' }

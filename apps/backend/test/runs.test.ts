@@ -8,8 +8,8 @@ import { Redis } from 'ioredis'
 import t from 'tap'
 import { buildBase } from '../dist/base.js'
 import { readConfig } from '../dist/config.js'
-import { startRunWorker } from '../dist/run-worker.js'
-import { tools } from '../dist/tools/index.js'
+import { tools } from '../dist/knowledge/tools/index.js'
+import { startRunWorker } from '../dist/runs/worker.js'
 import {
   build,
   createDatabase,

@@ -10,15 +10,15 @@ import Fastify, { type FastifyInstance, type FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import { Registry } from 'prom-client'
 import { checkTimeout } from './checks.ts'
-import type { Counter } from './counter.ts'
-import { addDefaultMetrics } from './default-metrics.ts'
-import { createEndpoint } from './endpoint.ts'
 import { AlreadyRegisteredError, InvalidOptionError } from './errors.ts'
-import type { Gauge } from './gauge.ts'
-import type { Histogram } from './histogram.ts'
+import type { Counter } from './instruments/counter.ts'
+import type { Gauge } from './instruments/gauge.ts'
+import type { Histogram } from './instruments/histogram.ts'
 import { definitions } from './metrics.ts'
+import { addDefaultMetrics } from './nodejs/default-metrics.ts'
 import type { MetricsCoreOptions } from './options.ts'
 import { createMetrics, type Metrics } from './registry.ts'
+import { createEndpoint } from './scrape/endpoint.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -106,14 +106,14 @@ function checkOptions(options: MetricsCoreOptions): void {
 
 const plugin: FastifyPluginAsync<MetricsCoreOptions> = fp(metricsCore, { name: '@data20/metrics-core', fastify: '5.x' })
 
-export type { Collect } from './collectors.ts'
-export type { CounterOptions, CounterSeries } from './counter.ts'
 export * from './errors.ts'
-export type { ExemplarLabels } from './exemplar.ts'
-export type { GaugeOptions, GaugeSeries } from './gauge.ts'
-export { DEFAULT_BUCKETS, type HistogramOptions, type HistogramSeries } from './histogram.ts'
-export { type Aggregator, type InstrumentOptions, OVERFLOW } from './instrument.ts'
-export type { Labels, LabelValue } from './labels.ts'
+export type { CounterOptions, CounterSeries } from './instruments/counter.ts'
+export type { ExemplarLabels } from './instruments/exemplar.ts'
+export type { GaugeOptions, GaugeSeries } from './instruments/gauge.ts'
+export { DEFAULT_BUCKETS, type HistogramOptions, type HistogramSeries } from './instruments/histogram.ts'
+export { type Aggregator, type InstrumentOptions, OVERFLOW } from './instruments/instrument.ts'
+export type { Labels, LabelValue } from './instruments/labels.ts'
 export type { Auth, MetricsCoreOptions, RegistryLike } from './options.ts'
 export type { ExposeOptions, Exposition, Metrics } from './registry.ts'
+export type { Collect } from './scrape/collectors.ts'
 export { type Counter, type Gauge, type Histogram, plugin as default, plugin as metricsCore }

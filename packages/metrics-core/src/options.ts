@@ -1,5 +1,5 @@
 import type { preHandlerAsyncHookHandler, preHandlerHookHandler } from 'fastify'
-import type { LabelValue } from './labels.ts'
+import type { LabelValue } from './instruments/labels.ts'
 
 /**
  * The part of a Prometheus client's registry that is used here: prom-client 15 and `@prometheus-io/client` both have it.

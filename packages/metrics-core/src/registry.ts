@@ -5,19 +5,25 @@
  */
 import cluster from 'node:cluster'
 import type { FastifyBaseLogger } from 'fastify'
-import { aggregate, type Snapshot, toPortable } from './aggregate.ts'
-import { createPrimary, createWorker } from './cluster.ts'
-import { type Collect, createCollectors, type ForeignMetric } from './collectors.ts'
-import { Counter, type CounterOptions } from './counter.ts'
+import { aggregate, type Snapshot, toPortable } from './cluster/aggregate.ts'
+import { createPrimary, createWorker } from './cluster/cluster.ts'
+import {
+  type AnyInstrument,
+  createRenderer,
+  type ForeignFamily,
+  familyName,
+  isInstrument,
+} from './encoding/exposition.ts'
+import { CONTENT_TYPES, negotiateFormat } from './encoding/negotiate.ts'
 import { InvalidNameError, MetricMismatchError } from './errors.ts'
-import { type AnyInstrument, createRenderer, type ForeignFamily, familyName, isInstrument } from './exposition.ts'
-import { Gauge, type GaugeOptions } from './gauge.ts'
-import { Histogram, type HistogramOptions } from './histogram.ts'
-import type { InstrumentContext, InstrumentOptions } from './instrument.ts'
-import type { LabelValue } from './labels.ts'
+import { Counter, type CounterOptions } from './instruments/counter.ts'
+import { Gauge, type GaugeOptions } from './instruments/gauge.ts'
+import { Histogram, type HistogramOptions } from './instruments/histogram.ts'
+import type { InstrumentContext, InstrumentOptions } from './instruments/instrument.ts'
+import type { LabelValue } from './instruments/labels.ts'
 import { definitions } from './metrics.ts'
-import { CONTENT_TYPES, negotiateFormat } from './negotiate.ts'
 import type { MetricsCoreOptions, RegistryLike } from './options.ts'
+import { type Collect, createCollectors, type ForeignMetric } from './scrape/collectors.ts'
 
 /** What {@link Metrics.expose} takes. */
 export interface ExposeOptions {

@@ -6,7 +6,7 @@ import * as promClient from 'prom-client'
 import t, { type Test } from 'tap'
 import { type Client, generate } from '../soak/generate.ts'
 import { proveByPrometheus, proveByPromtool, proveByStrictParser } from '../soak/proof.ts'
-import { LONGEST_NUMBER, writeNumber } from '../src/decimal.ts'
+import { LONGEST_NUMBER, writeNumber } from '../src/encoding/decimal.ts'
 import { type MetricsCoreOptions, metricsCore } from '../src/index.ts'
 
 const CLIENTS: Record<string, Client> = {

@@ -3,9 +3,9 @@ import { fileURLToPath } from 'node:url'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import t, { type Test } from 'tap'
+import { encode, hashEncoded } from '../src/encoding/label-bytes.ts'
+import { toBytes } from '../src/encoding/writer.ts'
 import { DEFAULT_BUCKETS, type Metrics, type MetricsCoreOptions, metricsCore, OVERFLOW } from '../src/index.ts'
-import { encode, hashEncoded } from '../src/label-bytes.ts'
-import { toBytes } from '../src/writer.ts'
 
 async function build(t: Test, options: MetricsCoreOptions = {}): Promise<FastifyInstance> {
   const app = Fastify()

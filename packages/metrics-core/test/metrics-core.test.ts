@@ -10,7 +10,7 @@ import * as successor from '@prometheus-io/client'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import * as promClient from 'prom-client'
 import t, { type Test } from 'tap'
-import { toPortable } from '../src/aggregate.ts'
+import { toPortable } from '../src/cluster/aggregate.ts'
 import { type Metrics, type MetricsCoreOptions, metricsCore } from '../src/index.ts'
 import { ensureMetrics } from '../src/plugin.ts'
 

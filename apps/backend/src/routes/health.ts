@@ -2,8 +2,8 @@ import { access } from 'node:fs/promises'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { ApiError, type Detail, ErrorBody } from '../errors.ts'
-import type { RunQueue } from '../run-queue.ts'
-import type { RunStore } from '../run-store.ts'
+import type { RunQueue } from '../runs/queue.ts'
+import type { RunStore } from '../runs/store.ts'
 
 /** What has to work for the process to be ready. */
 export interface HealthOptions {

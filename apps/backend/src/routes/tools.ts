@@ -2,7 +2,7 @@ import { disposeHook } from '@data20/cache-metrics'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { LRUCache } from 'lru-cache'
 import { Type } from 'typebox'
-import { tools } from '../tools/index.ts'
+import { tools } from '../knowledge/tools/index.ts'
 
 /** `GET /api/tools`: what can be run, with the JSON schema of each tool's parameters. */
 export const toolRoutes: FastifyPluginAsyncTypebox = async (app) => {

@@ -1,0 +1,92 @@
+/**
+ * The worker threads that run the tools, so that none blocks the server.
+ *
+ * @module
+ */
+import { fileURLToPath } from 'node:url'
+import { Piscina } from 'piscina'
+import { type CorpusLimits, fingerprintCorpus } from './corpus/corpus.ts'
+import type { ToolFailure, ToolOutcome, ToolTask } from './thread.ts'
+import { ToolError } from './tools/errors.ts'
+import { findTool, parseParameters } from './tools/index.ts'
+
+/** Options of the pool. */
+export interface ToolPoolOptions {
+  /** Folder of the documents. */
+  docsDir: string
+  /** Threads that are there without a run. @default 1 */
+  minThreads?: number | undefined
+  /** Runs at the same time; more wait. Each thread holds a parsed corpus of its own. @default 2 */
+  maxThreads?: number | undefined
+  /** A thread beyond `minThreads` ends after as long without a run, in milliseconds. @default 60000 */
+  idleTimeoutMs?: number | undefined
+  /** Bounds on what is read of the folder. */
+  limits?: CorpusLimits | undefined
+}
+
+/** Runs tools in worker threads. */
+export interface ToolPool {
+  /** Threads that are alive or about to be. */
+  readonly threads: number
+  /**
+   * Runs a tool and answers with its result. Rejects with a `ToolError` for an unknown tool or a wrong parameter, with the tool's own error
+   * when it fails, and with an `AbortError` whose `cause` is the signal's reason when `signal` aborts: a run that waits is dropped, the
+   * thread of one that is under way is terminated, whatever it is doing, and replaced.
+   */
+  run(name: string, params?: unknown, options?: { signal?: AbortSignal | undefined }): Promise<unknown>
+  /** What the documents are at this moment; equal fingerprints give equal results. Costs a listing of the folder, no parsing. */
+  fingerprint(): Promise<string>
+  /** Terminates the threads; runs that are not done reject, and so does each later one. Done when the last thread has ended. */
+  close(): Promise<void>
+}
+
+/** Starts a pool; its threads keep nothing alive. The caller closes it. */
+export function createToolPool(options: ToolPoolOptions): ToolPool {
+  const { docsDir, minThreads = 1, maxThreads = 2, idleTimeoutMs = 60_000, limits } = options
+
+  const piscina = new Piscina<ToolTask, ToolOutcome>({
+    filename: fileURLToPath(new URL('./thread.js', import.meta.url)),
+    minThreads,
+    maxThreads,
+    idleTimeout: idleTimeoutMs,
+  })
+
+  let isClosed = false
+
+  return {
+    get threads() {
+      return piscina.threads.length
+    },
+    run,
+    fingerprint: () => fingerprintCorpus(docsDir),
+    close,
+  }
+
+  async function run(
+    name: string,
+    params?: unknown,
+    { signal }: { signal?: AbortSignal | undefined } = {},
+  ): Promise<unknown> {
+    // Piscina would start a new thread.
+    if (isClosed) throw new ToolError('Expected the pool to be open, got a closed one', 'BACKEND_POOL_CLOSED', 503)
+    const tool = findTool(name)
+    const task = { tool: name, params: parseParameters(tool, params), docsDir, limits }
+    const outcome = await piscina.run(task, { signal: signal ?? null })
+    if ('error' in outcome) throw restore(outcome.error)
+    return outcome.result
+  }
+
+  async function close(): Promise<void> {
+    isClosed = true
+    await piscina.destroy()
+  }
+}
+
+function restore({ name, message, stack, code, statusCode, field }: ToolFailure): Error {
+  const error =
+    code !== undefined && statusCode !== undefined
+      ? new ToolError(message, code, statusCode, field)
+      : Object.assign(new Error(message), { name }, code === undefined ? {} : { code })
+  if (stack !== undefined) error.stack = stack
+  return error
+}

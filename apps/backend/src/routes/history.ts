@@ -1,0 +1,124 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from 'typebox'
+import { ApiError, ErrorBody } from '../errors.ts'
+import type { RunRecorder } from '../runs/recorder.ts'
+import { type HistoryPosition, RUN_STATUSES, type RunStore } from '../runs/store.ts'
+import { sendWithResult } from './result.ts'
+
+/** What the history needs. */
+export interface HistoryOptions {
+  store: RunStore
+  recorder: RunRecorder
+}
+
+const Run = Type.Object({
+  run_id: Type.String(),
+  tool: Type.String(),
+  status: Type.Enum([...RUN_STATUSES], {
+    description:
+      'queued: also between two attempts. timeout, failed: after the last attempt. cancelled: the caller left.',
+  }),
+  attempts: Type.Integer({ description: 'Begun so far.' }),
+  created_at: Type.String({ description: 'ISO 8601, as all times.' }),
+  started_at: Type.Optional(Type.String({ description: 'Start of the last attempt.' })),
+  finished_at: Type.Optional(Type.String()),
+  duration_ms: Type.Optional(Type.Number({ description: 'Of the last attempt that ended.' })),
+  error: Type.Optional(
+    Type.Object(
+      {
+        code: Type.String(),
+        message: Type.String(),
+        details: Type.Optional(Type.Array(Type.Object({ field: Type.String(), message: Type.String() }))),
+      },
+      { description: 'Why the last attempt did not complete.' },
+    ),
+  ),
+})
+
+const RunWithResult = Type.Object({
+  ...Run.properties,
+  result: Type.Optional(Type.Unknown({ description: 'What a completed run answers.' })),
+})
+
+const Query = Type.Object(
+  {
+    status: Type.Optional(Type.Enum([...RUN_STATUSES])),
+    tool: Type.Optional(Type.String({ minLength: 1, maxLength: 100 })),
+    limit: Type.Integer({ minimum: 1, maximum: 100, default: 20 }),
+    cursor: Type.Optional(Type.String({ maxLength: 200, description: 'The `next_cursor` of the page before.' })),
+  },
+  { additionalProperties: false },
+)
+
+/** A time of the history in microseconds, which fits 16 digits until the year 2286, and the id of a run. */
+const CURSOR = /^(\d{1,16}):([0-9a-f-]{36})$/
+
+/** `GET /api/runs` and `GET /api/runs/:id`: the history, newest first. */
+export const runsRoutes: FastifyPluginAsyncTypebox<HistoryOptions> = async (app, { store, recorder }) => {
+  app.get(
+    '/api/runs/:id',
+    {
+      schema: {
+        summary: 'One run',
+        params: Type.Object({ id: Type.String({ maxLength: 100 }) }),
+        response: { 200: RunWithResult, '4xx': ErrorBody, 503: ErrorBody },
+      },
+    },
+    async (request, reply) => {
+      const { id } = request.params
+      await recorder.settle()
+      const found = UUID.test(id) ? await store.find(id) : undefined
+      if (found === undefined) throw new ApiError(404, 'UNKNOWN_RUN', `There is no run ${id}`)
+      return sendWithResult(reply, found.run, found.result)
+    },
+  )
+
+  app.get(
+    '/api/runs',
+    {
+      schema: {
+        summary: 'The runs, newest first, without their results',
+        querystring: Query,
+        response: {
+          200: Type.Object({
+            runs: Type.Array(Run),
+            next_cursor: Type.Optional(Type.String({ description: 'Where the next page begins; none on the last.' })),
+          }),
+          '4xx': ErrorBody,
+          503: ErrorBody,
+        },
+      },
+      preValidation(request, _reply, done) {
+        // All of a query is text, and types are not converted: what is no number becomes NaN, which is refused.
+        const query = request.query as { limit?: unknown }
+        if (query.limit !== undefined) query.limit = Number(query.limit)
+        done()
+      },
+    },
+    async (request) => {
+      const { status, tool, limit, cursor } = request.query
+      const after = cursor === undefined ? undefined : readCursor(cursor)
+      await recorder.settle()
+      // One more than asked for says whether there is a next page.
+      const rows = await store.list({ status, tool, limit: limit + 1, after })
+      const page = rows.slice(0, limit)
+      const last = rows.length > limit ? page.at(-1) : undefined
+      return { runs: page.map(({ run }) => run), ...(last && { next_cursor: writeCursor(last.position) }) }
+    },
+  )
+}
+
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
+function writeCursor({ createdMicros, id }: HistoryPosition): string {
+  return Buffer.from(`${createdMicros}:${id}`).toString('base64url')
+}
+
+function readCursor(cursor: string): HistoryPosition {
+  const match = CURSOR.exec(Buffer.from(cursor, 'base64url').toString())
+  if (match === null || !UUID.test(match[2]!)) {
+    const message = 'must be the next_cursor of an earlier answer'
+    throw new ApiError(400, 'INVALID_CURSOR', `cursor ${message}`, { details: [{ field: 'cursor', message }] })
+  }
+  return { createdMicros: match[1]!, id: match[2]! }
+}

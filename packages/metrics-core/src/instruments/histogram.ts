@@ -1,0 +1,306 @@
+/**
+ * Histograms: observations counted by size.
+ *
+ * @module
+ */
+import { checkBuckets } from '../checks.ts'
+import { type Bytes, type ByteWriter, type Name, toBytes, toName } from '../encoding/writer.ts'
+import { InvalidValueError, MetricMismatchError } from '../errors.ts'
+import { createExemplar, type Exemplar, type ExemplarLabels, formatExemplar } from './exemplar.ts'
+import {
+  Instrument,
+  type InstrumentContext,
+  type InstrumentOptions,
+  type Sample,
+  type UnknownFamily,
+} from './instrument.ts'
+import { formatBound, type Labels, parseLabels } from './labels.ts'
+import { Series } from './series-table.ts'
+
+export interface HistogramOptions<Label extends string> extends InstrumentOptions<Label> {
+  /** Upper bounds, ascending, without `+Inf`. @default 0.005 0.01 0.025 0.05 0.1 0.25 0.5 1 2.5 5 10 */
+  buckets?: readonly number[]
+}
+
+/** prom-client's and client_golang's default: five milliseconds to ten seconds. */
+export const DEFAULT_BUCKETS: readonly number[] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+
+/** Series whose numbers lie in one array, at most. */
+const LARGEST_CHUNK = 64
+
+/** The buckets of a series, which all series with the same buckets share, and the place of their numbers. */
+class Bounds {
+  /** Upper bounds, ascending, without +Inf. */
+  readonly values: readonly number[]
+  /** What ends the labels of a bucket: `le="0.005"} `, …, `le="+Inf"} `. */
+  readonly ends: readonly Bytes[]
+  /** Numbers of one series: a count for each bucket, that of +Inf last, and the sum. */
+  readonly size: number
+  #chunk = new Float64Array(0)
+  #used = 0
+
+  constructor(buckets: readonly number[]) {
+    checkBuckets(buckets)
+    this.values = [...buckets]
+    this.ends = [...buckets, Infinity].map((bound) => toBytes(`le="${formatBound(bound)}"} `))
+    this.size = buckets.length + 2
+  }
+
+  /** Room for one series more, at zero: an array of its own would weigh more than its numbers. */
+  allocate(): { numbers: Float64Array; start: number } {
+    if (this.#used === this.#chunk.length) {
+      const seriesBefore = this.#chunk.length / this.size
+      this.#chunk = new Float64Array(Math.min(Math.max(1, seriesBefore * 2), LARGEST_CHUNK) * this.size)
+      this.#used = 0
+    }
+    const start = this.#used
+    this.#used += this.size
+    return { numbers: this.#chunk, start }
+  }
+}
+
+/** One bound series of a histogram. */
+export class HistogramSeries extends Series {
+  /** By bucket, once there is one. */
+  declare exemplars?: Array<Exemplar | undefined> | undefined
+  readonly bounds: Bounds
+  /** Observations by bucket, each counted once, and their sum, among those of other series. */
+  readonly #numbers: Float64Array
+  readonly #first: number
+
+  constructor(labels: Bytes, bounds: Bounds) {
+    super(labels)
+    this.bounds = bounds
+    const { numbers, start } = bounds.allocate()
+    this.#numbers = numbers
+    this.#first = start
+  }
+
+  /** Observations between the bound before and that of a bucket; the last bucket is that of +Inf. */
+  countOf(bucket: number): number {
+    return this.#numbers[this.#first + bucket]!
+  }
+
+  /** Observations in all. */
+  get count(): number {
+    let count = 0
+    for (let bucket = 0; bucket < this.bounds.ends.length; bucket += 1) count += this.countOf(bucket)
+    return count
+  }
+
+  /** Of all observed values. */
+  get sum(): number {
+    return this.#numbers[this.#first + this.bounds.size - 1]!
+  }
+
+  /** Sets the series back to zero. */
+  clear(): void {
+    this.#numbers.fill(0, this.#first, this.#first + this.bounds.size)
+    this.exemplars = undefined
+  }
+
+  /** Counts one observation, a finite number; anything else throws and changes nothing. */
+  observe(value: number, exemplarLabels?: ExemplarLabels): void {
+    if (!Number.isFinite(value)) throw new InvalidValueError(value)
+    const { values: bounds, size } = this.bounds
+    // The usual dozen of bounds is searched faster from the left than by halves.
+    let bucket = 0
+    while (bucket < bounds.length && value > bounds[bucket]!) bucket += 1
+    if (exemplarLabels !== undefined) {
+      const exemplar = createExemplar(exemplarLabels, value)
+      this.exemplars ??= []
+      this.exemplars[bucket] = exemplar
+    }
+    const first = this.#first
+    this.#numbers[first + bucket]! += 1
+    this.#numbers[first + size - 1]! += value
+  }
+
+  /** Starts a clock; the returned function observes the seconds since and returns them. */
+  startTimer(): (exemplarLabels?: ExemplarLabels) => number {
+    const start = performance.now()
+    return (exemplarLabels) => {
+      const seconds = (performance.now() - start) / 1000
+      this.observe(seconds, exemplarLabels)
+      return seconds
+    }
+  }
+}
+
+class OverflowSeries extends HistogramSeries {
+  readonly #onObservation: () => void
+
+  constructor(labels: Bytes, bounds: Bounds, onObservation: () => void) {
+    super(labels, bounds)
+    this.#onObservation = onObservation
+  }
+
+  override observe(value: number, exemplarLabels?: ExemplarLabels): void {
+    super.observe(value, exemplarLabels)
+    this.#onObservation()
+  }
+}
+
+/** A histogram: `observe` on a bound series is the fast path, `observe(labels, value)` looks the series up each time. */
+export class Histogram<Label extends string = never> extends Instrument<Label, HistogramSeries> {
+  readonly type = 'histogram'
+  readonly buckets: readonly number[]
+  #bounds: Bounds
+  readonly #bucketName: Name
+  readonly #sumName: Name
+  readonly #countName: Name
+
+  constructor(options: HistogramOptions<Label>, context: InstrumentContext) {
+    super(options, context, 'le')
+    const { buckets = DEFAULT_BUCKETS } = options
+    this.#bounds = new Bounds(buckets)
+    this.buckets = this.#bounds.values
+    this.#bucketName = toName(`${this.name}_bucket`)
+    this.#sumName = toName(`${this.name}_sum`)
+    this.#countName = toName(`${this.name}_count`)
+    if (this.labelNames.length === 0) this.reserve({})
+  }
+
+  /** Counts one observation. Takes prom-client's forms: `observe(0.3)`, `observe({ method: 'GET' }, 0.3)`, `observe({ labels, value, exemplarLabels })`. */
+  observe(value: number): void
+  observe(labels: Labels<Label>, value: number): void
+  observe(observation: { labels?: Labels<Label>; value: number; exemplarLabels?: ExemplarLabels }): void
+  observe(
+    first: number | Labels<Label> | { labels?: Labels<Label>; value: number; exemplarLabels?: ExemplarLabels },
+    value?: number,
+  ): void {
+    if (typeof first !== 'object' || first === null) this.find({}).observe(first)
+    else if (this.isObservation(first))
+      this.find(first.labels ?? {}).observe(first.value as number, first.exemplarLabels)
+    else this.find(first as Labels<Label>).observe(value as number)
+  }
+
+  /** Starts a clock; the returned function observes the seconds since and returns them. */
+  startTimer(
+    labels: Labels<Label> = {},
+    exemplarLabels?: ExemplarLabels,
+  ): (endLabels?: Labels<Label>, endExemplarLabels?: ExemplarLabels) => number {
+    const start = performance.now()
+    return (endLabels, endExemplarLabels) => {
+      const seconds = (performance.now() - start) / 1000
+      this.find({ ...labels, ...endLabels }).observe(seconds, endExemplarLabels ?? exemplarLabels)
+      return seconds
+    }
+  }
+
+  /** Like every instrument's; a series that is new can be given buckets of its own. */
+  override reserve(labels: Labels<Label>, buckets?: readonly number[]): HistogramSeries {
+    if (buckets === undefined) return super.reserve(labels)
+    const own = this.#bounds
+    this.#bounds = new Bounds(buckets)
+    try {
+      return super.reserve(labels)
+    } finally {
+      this.#bounds = own
+    }
+  }
+
+  /** Sets the series of a label set to zero, made if it is new. */
+  setToZero(labels: Labels<Label> = {}): void {
+    this.zero(this.find(labels))
+  }
+
+  override assertSame(type: string, options: HistogramOptions<Label>): void {
+    super.assertSame(type, options)
+    const { buckets = DEFAULT_BUCKETS } = options
+    checkBuckets(buckets)
+    if (buckets.join() !== this.buckets.join()) {
+      throw new MetricMismatchError(this.exposedName, `with the buckets ${this.buckets.join()}`, buckets.join())
+    }
+  }
+
+  protected create(labels: Bytes): HistogramSeries {
+    return new HistogramSeries(labels, this.#bounds)
+  }
+
+  protected createOverflow(labels: Bytes): HistogramSeries {
+    return new OverflowSeries(labels, this.#bounds, () => this.context.onOverflow(this.exposedName, this.maxSeries))
+  }
+
+  protected zero(series: HistogramSeries): void {
+    series.clear()
+  }
+
+  write(writer: ByteWriter, series: HistogramSeries, exemplars: boolean): number {
+    const count = this.#writeBuckets(writer, series, exemplars)
+    this.#writeSum(writer, series)
+    this.#writeCount(writer, series, count)
+    // A bucket for each count, the sum and the count.
+    return series.bounds.ends.length + 2
+  }
+
+  override get unknownFamilies(): UnknownFamily<HistogramSeries>[] {
+    return [
+      {
+        name: `${this.exposedName}_bucket`,
+        write: (writer, series) => {
+          this.#writeBuckets(writer, series, false)
+          return series.bounds.ends.length
+        },
+      },
+      {
+        name: `${this.exposedName}_sum`,
+        write: (writer, series) => {
+          this.#writeSum(writer, series)
+          return 1
+        },
+      },
+      {
+        name: `${this.exposedName}_count`,
+        write: (writer, series) => {
+          this.#writeCount(writer, series, series.count)
+          return 1
+        },
+      },
+    ]
+  }
+
+  /** Returns the number of observations. */
+  #writeBuckets(writer: ByteWriter, series: HistogramSeries, exemplars: boolean): number {
+    const { ends } = series.bounds
+    const start = writer.length
+    writer.openLabels(this.#bucketName, series)
+    const end = writer.length
+    let count = 0
+    for (let bucket = 0; bucket < ends.length; bucket += 1) {
+      count += series.countOf(bucket)
+      if (bucket > 0) writer.again(start, end)
+      writer.copy(ends[bucket]!)
+      const exemplar = exemplars ? series.exemplars?.[bucket] : undefined
+      writer.value(count, exemplar && formatExemplar(exemplar))
+    }
+    return count
+  }
+
+  #writeSum(writer: ByteWriter, series: HistogramSeries): void {
+    writer.name(this.#sumName, series)
+    writer.value(series.sum)
+  }
+
+  #writeCount(writer: ByteWriter, series: HistogramSeries, count: number): void {
+    writer.name(this.#countName, series)
+    writer.value(count)
+  }
+
+  protected samples(series: HistogramSeries): Sample[] {
+    const labels = parseLabels(series.labelText)
+    const samples: Sample[] = []
+    let count = 0
+    for (const [bucket, le] of [...series.bounds.values, '+Inf'].entries()) {
+      count += series.countOf(bucket)
+      const sample: Sample = { labels: { ...labels, le }, value: count, metricName: `${this.exposedName}_bucket` }
+      const exemplar = series.exemplars?.[bucket]
+      if (exemplar)
+        sample.exemplar = { labelSet: exemplar.labels, value: exemplar.value, timestamp: exemplar.timestamp }
+      samples.push(sample)
+    }
+    samples.push({ labels, value: series.sum, metricName: `${this.exposedName}_sum` })
+    samples.push({ labels, value: count, metricName: `${this.exposedName}_count` })
+    return samples
+  }
+}

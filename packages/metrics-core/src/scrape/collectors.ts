@@ -1,0 +1,203 @@
+/**
+ * Collectors: functions that read a state (a pool's connections, a queue's length) when somebody scrapes. Each has a
+ * deadline and stands alone: one that throws or hangs keeps its last values, shows in the metrics, and harms no other.
+ *
+ * @module
+ */
+import type { FastifyBaseLogger } from 'fastify'
+import { checkTimeout } from '../checks.ts'
+import type { ForeignFamily } from '../encoding/exposition.ts'
+import type { Gauge, GaugeSeries } from '../instruments/gauge.ts'
+
+/** Reads a state and sets gauges. `signal` aborts at the deadline, `budgetMs` from now; what is set after it is exposed by the next scrape. */
+export type Collect = (signal: AbortSignal, budgetMs: number) => void | Promise<void>
+
+/** The gauges by which collectors are seen. */
+export interface CollectorMetrics {
+  success: Gauge<'collector'>
+  duration: Gauge<'collector'>
+  lastSuccess: Gauge<'collector'>
+}
+
+/** A metric of a Prometheus client, which collects while it is read. */
+export interface ForeignMetric {
+  name: string
+  get(): ForeignFamily | Promise<ForeignFamily>
+}
+
+interface Collector {
+  name: string
+  collect: Collect
+  timeoutMs: number
+  /** A run that missed its deadline and has not ended yet; the collector is not started again meanwhile. */
+  running: Promise<boolean> | undefined
+  isFailing: boolean
+}
+
+/** The collectors of one application. */
+export interface Collectors {
+  /** Adds a collector; the function returned removes it. A name that is taken gets a number. */
+  add(name: string, collect: Collect, timeoutMs?: number): () => void
+  /**
+   * Runs all in parallel; resolves when each has ended or missed its deadline, at most `budgetMs` from now. Never rejects.
+   * `undefined` when none has to be waited for.
+   */
+  run(budgetMs: number): Promise<unknown> | undefined
+  /** Reads metrics of a Prometheus client under the same conditions. */
+  read(metrics: readonly ForeignMetric[], budgetMs: number): Promise<unknown> | undefined
+  /** What a metric of a Prometheus client said when it was last read; `undefined` when it never was, or always failed. */
+  last(metric: ForeignMetric): ForeignFamily | undefined
+  /** Settles with the promise, or resolves to `false` after so many milliseconds or when all are removed. */
+  within<Result>(promise: Promise<Result>, milliseconds: number): Promise<Result | false>
+  /** Removes all collectors; what waits for one waits no longer. */
+  clear(): void
+}
+
+/** Makes the collectors of one application; `timeoutMs` is the deadline of those that have none of their own. */
+export function createCollectors(metrics: CollectorMetrics, timeoutMs: number, log: FastifyBaseLogger): Collectors {
+  const collectors = new Map<string, Collector>()
+  const readers = new WeakMap<ForeignMetric, Collector>()
+  const families = new WeakMap<ForeignMetric, ForeignFamily>()
+  /** Metrics of clients that have series, since they failed at least once. */
+  const reported = new Set<ForeignMetric>()
+  const waiting = new Set<() => void>()
+
+  return {
+    add(name, collect, ownTimeoutMs = timeoutMs) {
+      checkTimeout(ownTimeoutMs, `timeoutMs of ${name}`)
+      let key = name
+      for (let number = 2; collectors.has(key); number += 1) key = `${name}_${number}`
+      const collector = createCollector(key, collect, ownTimeoutMs)
+      collectors.set(key, collector)
+      seriesOf(key)
+      return () => remove(collector)
+    },
+
+    run(budgetMs) {
+      if (collectors.size === 0) return undefined
+      return Promise.all(
+        Array.from(collectors.values(), async (collector) => {
+          const start = performance.now()
+          const succeeded = await runOne(collector, budgetMs)
+          // It may have been removed while it ran.
+          if (isKnown(collector)) report(collector, succeeded, (performance.now() - start) / 1000)
+        }),
+      )
+    },
+
+    read(foreign, budgetMs) {
+      for (const metric of reported) {
+        if (foreign.includes(metric)) continue
+        reported.delete(metric)
+        removeSeries(readers.get(metric)!.name)
+      }
+      if (foreign.length === 0) return undefined
+      return Promise.all(
+        foreign.map(async (metric) => {
+          const reader = readers.get(metric) ?? createReader(metric)
+          readers.set(metric, reader)
+          const start = performance.now()
+          const succeeded = await runOne(reader, budgetMs)
+          // Clients' metrics seldom fail, so a series is made for the first that does.
+          if (succeeded && !reader.isFailing) return
+          reported.add(metric)
+          report(reader, succeeded, (performance.now() - start) / 1000)
+        }),
+      )
+    },
+
+    within: withDeadline,
+
+    last: (metric) => families.get(metric),
+
+    clear() {
+      for (const collector of collectors.values()) remove(collector)
+      for (const stop of waiting) stop()
+    },
+  }
+
+  function isKnown(collector: Collector): boolean {
+    return collectors.get(collector.name) === collector
+  }
+
+  function remove(collector: Collector): void {
+    if (!isKnown(collector)) return
+    collectors.delete(collector.name)
+    removeSeries(collector.name)
+  }
+
+  function removeSeries(collector: string): void {
+    for (const gauge of [metrics.success, metrics.duration, metrics.lastSuccess]) gauge.remove({ collector })
+  }
+
+  /** Looked up each time: an application with the same registry removes them when it closes. */
+  function seriesOf(collector: string): Record<keyof CollectorMetrics, GaugeSeries> {
+    return {
+      success: metrics.success.reserve({ collector }),
+      duration: metrics.duration.reserve({ collector }),
+      lastSuccess: metrics.lastSuccess.reserve({ collector }),
+    }
+  }
+
+  function createReader(metric: ForeignMetric): Collector {
+    const collect = async () => {
+      const family = await metric.get()
+      if (!Array.isArray(family?.values)) throw new TypeError(`Expected metric ${metric.name} to have values, got none`)
+      families.set(metric, family)
+    }
+    return createCollector(metric.name, collect, timeoutMs)
+  }
+
+  async function runOne(collector: Collector, budgetMs: number): Promise<boolean> {
+    const waitMs = Math.min(budgetMs, collector.timeoutMs)
+    if (collector.running !== undefined) return withDeadline(collector.running, waitMs)
+    const deadline = new AbortController()
+    const running = start(collector, deadline.signal, waitMs)
+    collector.running = running
+    running.then(() => {
+      collector.running = undefined
+    })
+    const succeeded = await withDeadline(running, waitMs)
+    deadline.abort()
+    return succeeded
+  }
+
+  async function start(collector: Collector, signal: AbortSignal, budgetMs: number): Promise<boolean> {
+    try {
+      await collector.collect(signal, budgetMs)
+      return true
+    } catch (error) {
+      if (!collector.isFailing) log.warn({ err: error, collector: collector.name }, 'a metrics collector failed')
+      return false
+    }
+  }
+
+  function report(collector: Collector, succeeded: boolean, seconds: number): void {
+    const { success, duration, lastSuccess } = seriesOf(collector.name)
+    success.set(succeeded ? 1 : 0)
+    duration.set(seconds)
+    if (succeeded) lastSuccess.setToCurrentTime()
+    if (collector.running !== undefined && !collector.isFailing) {
+      log.warn({ collector: collector.name, seconds }, 'a metrics collector missed its deadline')
+    }
+    collector.isFailing = !succeeded
+  }
+
+  function withDeadline<Result>(promise: Promise<Result>, milliseconds: number): Promise<Result | false> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(stop, milliseconds)
+      waiting.add(stop)
+      promise.then(resolve, reject).finally(stop)
+
+      function stop(): void {
+        clearTimeout(timer)
+        waiting.delete(stop)
+        resolve(false)
+      }
+    })
+  }
+}
+
+function createCollector(name: string, collect: Collect, timeoutMs: number): Collector {
+  return { name, collect, timeoutMs, running: undefined, isFailing: false }
+}

@@ -1,0 +1,106 @@
+/**
+ * `GET /metrics`: who may scrape, how many at once, in which format and coding.
+ *
+ * @module
+ */
+import { promisify } from 'node:util'
+import { gzip } from 'node:zlib'
+import type { DoneFuncWithErrOrRes, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
+import { acceptsGzip } from '../encoding/negotiate.ts'
+import { definitions, SCRAPE_STATUSES } from '../metrics.ts'
+import type { MetricsCoreOptions } from '../options.ts'
+import type { Metrics } from '../registry.ts'
+import { createAuthorizer } from './auth.ts'
+
+const compress = promisify(gzip)
+
+/** Below this many bytes gzip saves nothing that a network notices. */
+const GZIP_FROM_BYTES = 1024
+/** The part of the scraper's own timeout in which collectors have to end; the rest is for rendering and the way back. */
+const TIMEOUT_PART = 0.9
+
+/** The route, to be added to the application or to a server of its own. */
+export function createEndpoint(
+  metrics: Metrics,
+  { auth, preHandler, maxConcurrentScrapes = 40 }: MetricsCoreOptions,
+  { route, collectorTimeoutMs }: { route: string; collectorTimeoutMs: number },
+): RouteOptions {
+  const authorizer = auth === undefined ? undefined : createAuthorizer(auth)
+  const duration = metrics.histogram(definitions.scrapeDuration)
+  const scrapes = metrics.counter(definitions.scrapes)
+  for (const status of SCRAPE_STATUSES) scrapes.reserve({ status })
+  let scraping = 0
+
+  return {
+    method: 'GET',
+    url: route,
+    // HEAD would cost as much as GET; the route is left out of the HTTP metrics and of the log.
+    exposeHeadRoute: false,
+    logLevel: 'warn',
+    config: { metrics: false },
+    schema: { hide: true } as object,
+    onRequest: authorize,
+    ...(preHandler === undefined ? {} : { preHandler }),
+    handler: scrape,
+    onSend: countStatus,
+  }
+
+  async function authorize(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    if (authorizer === undefined || authorizer.isAuthorized(request.headers.authorization)) return
+    reply.code(401).header('www-authenticate', authorizer.challenge)
+    await reply.send({ statusCode: 401, error: 'Unauthorized', message: 'Expected the credentials of a scraper' })
+  }
+
+  async function scrape(request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
+    if (scraping >= maxConcurrentScrapes) {
+      return reply
+        .code(503)
+        .header('retry-after', '1')
+        .send({
+          statusCode: 503,
+          error: 'Service Unavailable',
+          message: `${scraping} scrapes are being answered already`,
+        })
+    }
+    const endTimer = duration.startTimer()
+    scraping += 1
+    try {
+      const { accept, 'accept-encoding': acceptEncoding } = request.headers
+      const { contentType, body } = await metrics.expose({
+        accept,
+        names: namesOf(request),
+        budgetMs: budgetOf(request),
+      })
+      const isCompressed = body.length > GZIP_FROM_BYTES && acceptsGzip(acceptEncoding as string | undefined)
+      const payload = isCompressed ? await compress(body) : body
+      reply.header('content-type', contentType).header('vary', 'accept, accept-encoding')
+      if (isCompressed) reply.header('content-encoding', 'gzip')
+      return payload
+    } finally {
+      scraping -= 1
+      endTimer()
+    }
+  }
+
+  /** Runs once for each answer, whoever gave it (a preHandler, say), and whether or not the scraper is still there. */
+  function countStatus(
+    _request: FastifyRequest,
+    reply: FastifyReply,
+    payload: unknown,
+    done: DoneFuncWithErrOrRes,
+  ): void {
+    scrapes.reserve({ status: reply.statusCode }).inc()
+    done(null, payload)
+  }
+
+  /** `?name[]=a&name[]=b`, as promhttp takes it, whatever the application's parser makes of brackets. */
+  function namesOf({ url }: FastifyRequest): string[] | undefined {
+    const names = new URLSearchParams(url.split('?')[1]).getAll('name[]').filter((name) => name !== '')
+    return names.length > 0 ? names : undefined
+  }
+
+  function budgetOf({ headers }: FastifyRequest): number {
+    const seconds = Number(headers['x-prometheus-scrape-timeout-seconds'])
+    return seconds > 0 ? Math.min(collectorTimeoutMs, seconds * 1000 * TIMEOUT_PART) : collectorTimeoutMs
+  }
+}
