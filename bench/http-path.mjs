@@ -1,4 +1,4 @@
-// What do metrics add to the way of a request through Fastify, without the network?
+// What do metrics add to the path of a request through Fastify, without the network?
 import { ALONE, createApp, PATHS, PEER_ALONE, VARIANTS } from './lib/apps.mjs'
 import { createConnection, exchange } from './lib/exchange.mjs'
 import { cpuPerThing, sideBySide } from './lib/processes.mjs'
@@ -7,12 +7,15 @@ import { addedTypicals, shareGoal, typicals } from './lib/statistics.mjs'
 
 export const title = 'HTTP: the framework path'
 export const method =
-  'CPU time of one GET of ten routes in turn through Fastify: real `IncomingMessage` and `ServerResponse` on a connection that swallows what is written, given to `app.routing`, detached and closed as Node does it. Every plugin with its defaults; to the defaults of ours and of the peers belong metrics of the process, whose observer of garbage collections costs CPU per collection, whatever is counted per request. *HTTP alone* is a plugin without them (`defaultMetrics` off), to be held beside what has none. What is added is the median of the differences to the bare application in the same round, and beside it the interval that holds it with 95 %. Slices of 10 ms, in which garbage is collected once, more often or not at all; the lower decile leaves a part of that out, of all variants alike.'
+  'CPU time of one GET of ten routes in turn through Fastify: a real `IncomingMessage` and `ServerResponse` on a connection that discards what is written, passed to `app.routing`, detached and closed as Node does it. Every plugin has its defaults. The defaults of ours and of the peers include process metrics, whose garbage-collection observer costs CPU per collection, whatever is counted per request. *HTTP alone* is a plugin without them (`defaultMetrics` off), for comparison with variants that have none. *Added* is the median of the differences to the bare application within a round, with its 95 % confidence interval. A slice of 10 ms contains no, one or more garbage collections; the lower decile leaves some of them out, for all variants alike.'
 
 const BATCH = 100
-/** Milliseconds. Short, and many of them: the machine's neighbours come and go within seconds, and every variant meets each of them. */
+/**
+ * Milliseconds. Short and many: the machine's neighbours come and go within seconds, so every variant meets each of
+ * them.
+ */
 const SLICE = 10
-/** Until the JIT has settled. */
+/** Enough for the JIT to settle. */
 const WARMUP_BATCHES = 300
 
 export async function run({ quick }) {

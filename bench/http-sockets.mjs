@@ -1,4 +1,4 @@
-// What do metrics add to a request that comes over a socket?
+// What do metrics add to a request over a socket?
 import { createApp, VARIANTS } from './lib/apps.mjs'
 import { cpuNanoseconds, sideBySide, Worker } from './lib/processes.mjs'
 import { ADDED, addedCells } from './lib/report.mjs'
@@ -6,7 +6,7 @@ import { addedTypicals, typicals } from './lib/statistics.mjs'
 
 export const title = 'HTTP: over sockets'
 export const method =
-  "CPU time of the server's process for one GET over the loopback, ten kept-alive connections, one load generator in a process of its own for all servers. Slices of 200 requests. What is added is the median of the differences to the bare application in the same round, and beside it the interval that holds it with 95 %."
+  "CPU time of the server's process for one GET over loopback, ten keep-alive connections, one load generator in a process of its own for all servers. Slices of 200 requests. *Added* is the median of the differences to the bare application within a round, with its 95 % confidence interval."
 
 const COUNT = 200
 

@@ -1,4 +1,4 @@
-// What share do metrics have of a request whose handler works for a millisecond?
+// Which share of a request do metrics take when its handler works for a millisecond?
 import { ALONE, createApp, PATHS } from './lib/apps.mjs'
 import { createConnection, exchange } from './lib/exchange.mjs'
 import { sideBySide } from './lib/processes.mjs'
@@ -7,7 +7,7 @@ import { addedTypicals, quantile, shareGoal, typicals } from './lib/statistics.m
 
 export const title = 'HTTP: beside a handler of 1 ms'
 export const method =
-  'The same path with a handler that works for 1 ms, by the clock: the time of a request less the time that its handler worked, the lower quartile of 20 requests per slice, which leaves garbage collections out: ours is *HTTP alone*. One handler only watches the clock, one parses JSON, a request per turn of the event loop. Where others share the machine, a millisecond is enough for them to empty the caches of a core, even while the handler touches nothing: all code between is then several times dearer than in a tight loop, the framework and the metrics alike.'
+  'The same path with a handler that works for 1 ms, by wall clock: the time of a request minus the time its handler worked, as the lower quartile of 20 requests per slice, which leaves garbage collections out. Ours is *HTTP alone*. One handler only watches the clock; one parses JSON, one request per turn of the event loop. On a shared machine, neighbours evict the caches of a core within a millisecond, even while the handler touches nothing. All code then costs several times what it costs in a tight loop, framework and metrics alike.'
 
 const VARIANTS = ['bare', 'no-op onResponse', ALONE, 'fastify-metrics', '@promster/fastify']
 const REQUESTS = 20
@@ -55,7 +55,7 @@ export async function start(variant, { work }) {
   let workMilliseconds = 0
   const app = await createApp(variant, workFor)
   const connection = createConnection()
-  // The JIT settles on the path alone.
+  // Let the JIT settle on the path alone.
   for (let count = 0; count < 20_000; count += 1) await timed(PATHS[count % PATHS.length])
   workMilliseconds = 1
 
@@ -74,7 +74,7 @@ export async function start(variant, { work }) {
     worked = performance.now() - begin
   }
 
-  /** Milliseconds of one exchange outside of its handler. */
+  /** Resolves to the milliseconds of one exchange outside its handler. */
   function timed(path) {
     return new Promise((resolve) => {
       const begin = performance.now()

@@ -1,4 +1,4 @@
-// How much memory does one series hold?
+// How much memory does one series take?
 import { setTimeout } from 'node:timers/promises'
 import { CLIENTS, createClient, fill } from './lib/clients.mjs'
 import { sideBySide } from './lib/processes.mjs'
@@ -6,10 +6,10 @@ import { typicals } from './lib/statistics.mjs'
 
 export const title = 'Memory'
 export const method =
-  'Heap and external memory after a garbage collection, with every series observed and scraped once, less the same before the series were made; bytes per series (per sample, as Prometheus counts). Small registries are made ten times over. Each figure from processes of its own.'
+  'Heap and external memory after a garbage collection, with every series observed and scraped once, minus the same before the series were made. Bytes per series (per sample, as Prometheus counts). Small registries are made ten times over. Each figure comes from processes of its own.'
 
 const SIZES = [10_080, 100_800]
-/** The heap is counted by pages of 256 KiB, so that a small registry is measured several times over. */
+/** V8 counts its heap in pages of 256 KiB, so small registries are measured several at a time. */
 const SERIES_AT_ONCE = 100_800
 const KINDS = ['counters', 'histograms', 'mix']
 
@@ -39,7 +39,7 @@ export async function run({ quick }) {
 export async function start(name, { series, kind }) {
   const count = Math.ceil(SERIES_AT_ONCE / series)
   const createClients = () => Promise.all(Array.from({ length: count }, () => createClient(name)))
-  // Code that is compiled on the way would be taken for series.
+  // Otherwise code that is compiled meanwhile would count as series.
   let firstRoute = 0
   for (const client of await createClients()) await useOnce(client)
   const clients = await createClients()
@@ -49,7 +49,7 @@ export async function start(name, { series, kind }) {
     return ((await memory()) - before) / series / count
   }
 
-  /** Routes that no other client has: V8 keeps one string for all keys that are the same. */
+  /** Uses routes that no other client has: V8 keeps one string for equal keys. */
   async function useOnce(client) {
     fill(client, series, kind, firstRoute)
     firstRoute += series
@@ -60,7 +60,7 @@ export async function start(name, { series, kind }) {
 async function memory() {
   for (let time = 0; time < 8; time += 1) {
     gc()
-    // Buffers are freed, and counted as freed, some time after the collection that found them.
+    // Buffers are freed some time after the collection that found them.
     await setTimeout(25)
   }
   const { heapUsed, external } = process.memoryUsage()

@@ -1,4 +1,4 @@
-// What does it cost to record one event: one `inc` of a counter and one `observe` of a histogram?
+// What does it cost to record an event: one `inc` of a counter and one `observe` of a histogram?
 import { CLIENTS, createClient, durationOptions, requestsOptions } from './lib/clients.mjs'
 import { cpuPerThing, sideBySide } from './lib/processes.mjs'
 import { typicals } from './lib/statistics.mjs'

@@ -1,10 +1,11 @@
-// npm run bench [-- name …] [--quick]: runs every benchmark, or those named; a whole run that is not quick writes docs/benchmarks.md.
+// npm run bench [-- name …] [--quick]: runs every benchmark, or those named. A whole run without --quick writes
+// docs/benchmarks.md.
 import { parseArgs } from 'node:util'
 import { toMarkdown, writeReport } from './lib/report.mjs'
 
 const BENCHMARKS = ['recording', 'scrape', 'memory', 'http-path', 'http-work', 'http-sockets']
 
-// npm and pnpm may hand their own `--` on.
+// npm and pnpm may pass their own `--`.
 const args = process.argv.slice(2).filter((argument) => argument !== '--')
 const { values, positionals } = parseArgs({ args, options: { quick: { type: 'boolean' } }, allowPositionals: true })
 const { quick = false } = values

@@ -1,11 +1,11 @@
-// What does a scrape cost, and for how long does it keep everything else waiting?
+// What does a scrape cost, and for how long does it block the event loop?
 import { CLIENTS, createClient, fill } from './lib/clients.mjs'
 import { cpuNanoseconds, sideBySide } from './lib/processes.mjs'
 import { median, typicals } from './lib/statistics.mjs'
 
 export const title = 'Scrape'
 export const method =
-  'A registry of HTTP metrics (per route 7 counters and a histogram of 14 series), scraped through `metrics.expose()` and `registry.metrics()` again and again, the first three seconds unmeasured; before each scrape a share of the series changes, through bound children; the changing is not measured. CPU time per scrape, to the body as bytes, slices of 25 ms or one scrape. The pause is the longest time between two turns of a `setImmediate` ticker during one scrape with all series changed: in CPU time of the process, and by the clock, which also counts the turns of other programs on this machine.'
+  'A registry of HTTP metrics (per route 7 counters and a histogram of 14 series), scraped repeatedly through `metrics.expose()` and `registry.metrics()`; the first three seconds are not measured. Before each scrape a share of the series changes through bound children, which is not measured either. CPU time per scrape, up to the body as bytes, in slices of 25 ms or one scrape. The pause is the longest time between two turns of a `setImmediate` ticker during one scrape with all series changed: in CPU time of the process, and by wall clock, which includes the time of other programs on this machine.'
 
 const SIZES = [504, 10_080, 100_800]
 const MANY = 50_000
@@ -94,7 +94,7 @@ export async function run({ quick }) {
 export async function start(name, { series, share }) {
   const client = await createClient(name)
   const change = fill(client, series)()
-  // A service has been scraped for long when it matters: the JIT has settled.
+  // A service in production has been scraped many times: let the JIT settle.
   const end = performance.now() + WARMUP_MS
   do {
     change(share)
@@ -108,7 +108,7 @@ export async function start(name, { series, share }) {
     const end = performance.now() + SLICE_MS
     do {
       change(share)
-      // With few series the ticker would be a part of what is measured.
+      // With few series the ticker would be part of the measurement.
       const stopTicker = series > MANY ? startTicker() : () => ({})
       const cpuStart = process.cpuUsage()
       await client.scrape()
@@ -120,7 +120,7 @@ export async function start(name, { series, share }) {
   }
 }
 
-/** Measures, until it is stopped, the longest time between two turns of the event loop, in milliseconds. */
+/** Measures the longest time between two turns of the event loop, in milliseconds, until it is stopped. */
 function startTicker() {
   let pause = 0
   let clockPause = 0

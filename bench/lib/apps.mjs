@@ -1,4 +1,4 @@
-// One application of ten routes, measured by nobody, by us and by the peers, each as its README begins.
+// One application with ten routes: without metrics, with ours, and with each peer as its README shows it first.
 import { httpMetrics } from '@data20/http-metrics'
 import { metricsCore } from '@data20/metrics-core'
 import promster from '@promster/fastify'
@@ -8,15 +8,15 @@ import { Counter, Histogram, Registry } from 'prom-client'
 import { durationOptions, requestsOptions } from './clients.mjs'
 
 const ROUTES = Array.from({ length: 10 }, (_, index) => `/api/v1/resource-${index}`)
-/** What is asked for, in turn. */
+/** The paths requested, in turn. */
 export const PATHS = ROUTES.map((route) => `${route}/4711`)
 
-/** Without the metrics of the process, which cost something per garbage collection and nothing per request. */
+/** Without the process metrics, which cost CPU per garbage collection and nothing per request. */
 export const ALONE = 'data20, HTTP alone'
-/** The same of the peer that can leave them out. */
+/** The same for the peer that can leave them out. */
 export const PEER_ALONE = 'fastify-metrics, HTTP alone'
 
-/** What a variant does to an application; insertion order is the order of the tables. */
+/** How each variant changes the application, in the order of the tables. */
 const PLUGINS = {
   bare: () => {},
   'no-op onResponse': (app) => app.addHook('onResponse', (_request, _reply, done) => done()),
@@ -35,7 +35,7 @@ const PLUGINS = {
 
 export const VARIANTS = Object.keys(PLUGINS)
 
-/** The application of a variant, ready; `work` is what its handlers do beside answering. */
+/** Returns the application of a variant, ready. Its handlers call `work` before they answer. */
 export async function createApp(variant, work = () => {}) {
   const app = Fastify()
   await PLUGINS[variant](app)

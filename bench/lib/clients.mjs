@@ -1,4 +1,5 @@
-// Three clients behind one shape: `counter(options)`, `histogram(options)`, `scrape()` to a buffer, which is what a response needs.
+// Three clients behind one interface: `counter(options)`, `histogram(options)`, and `scrape()` to a buffer, as a
+// response needs it.
 import { metricsCore } from '@data20/metrics-core'
 import * as prometheusIo from '@prometheus-io/client'
 import Fastify from 'fastify'
@@ -8,7 +9,7 @@ export const CLIENTS = ['data20', 'prom-client', '@prometheus-io/client']
 
 const STATUSES = [200, 201, 304, 400, 404, 499, 500]
 const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
-/** Samples of one route: its counters, and a histogram's buckets with +Inf, sum and count. */
+/** Samples of one route: its counters, and the buckets of a histogram with +Inf, sum and count. */
 const SERIES_PER_ROUTE = STATUSES.length + BUCKETS.length + 3
 
 export const requestsOptions = {
@@ -46,9 +47,10 @@ async function createOurs() {
 }
 
 /**
- * The metrics of an HTTP service of so many series, each observed once.
- * Routes are numbered from `firstRoute`. `kind`: `counters`, `histograms` or, as a service has them, the `mix`: 7 counters and a histogram of 14 samples per route.
- * Returns a function that binds them, and returns a function that observes a share of them again.
+ * Makes the metrics of an HTTP service with `series` series and observes each once. Routes are numbered from
+ * `firstRoute`. `kind` is `counters`, `histograms`, or the `mix` of a real service: 7 counters and a histogram of 14
+ * samples per route. Returns a function that binds the series; it returns a function that observes a share of them
+ * again.
  */
 export function fill(client, series, kind = 'mix', firstRoute = 0) {
   const perRoute = { counters: STATUSES.length, histograms: BUCKETS.length + 3, mix: SERIES_PER_ROUTE }[kind]

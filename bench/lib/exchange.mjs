@@ -1,4 +1,5 @@
-// Requests without a network: Node's own IncomingMessage and ServerResponse, on a connection that swallows what is written.
+// Requests without a network: Node's own IncomingMessage and ServerResponse on a connection that discards what is
+// written.
 import { IncomingMessage, ServerResponse } from 'node:http'
 import { Duplex } from 'node:stream'
 
@@ -13,7 +14,7 @@ const HEADERS = [
   'keep-alive',
 ]
 
-/** A kept-alive connection. */
+/** Returns a keep-alive connection. */
 export function createConnection() {
   const connection = new Duplex({
     read() {},
@@ -28,7 +29,10 @@ export function createConnection() {
   return connection
 }
 
-/** Hands one GET to `accept(request, response)`, as Node's server does to `app.routing`; calls `done` once its response is closed. */
+/**
+ * Passes one GET to `accept(request, response)`, as Node's server does to `app.routing`. Calls `done` once the response
+ * is closed.
+ */
 export function exchange(accept, connection, path, done) {
   const request = new IncomingMessage(connection)
   request.httpVersionMajor = 1
@@ -46,7 +50,7 @@ export function exchange(accept, connection, path, done) {
   request.push(null)
 }
 
-/** What _http_server.js does when a response has ended. */
+/** Does what _http_server.js does when a response has ended. */
 function detach(request, response, connection, done) {
   if (!request._consumed) request._dump()
   response.detachSocket(connection)

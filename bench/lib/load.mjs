@@ -1,4 +1,4 @@
-// The load generator, in a process of its own: sends GETs over kept-alive connections and waits for the answers.
+// The load generator, in a process of its own: sends GETs over keep-alive connections and waits for the answers.
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { PATHS } from './apps.mjs'
@@ -37,7 +37,7 @@ function sendAll(socket, count) {
       sent += 1
     }
 
-    /** An answer is shorter than what one read takes. */
+    /** One read takes a whole answer: it is short. */
     function onAnswer(data) {
       if (!data.includes('"a name"}')) return
       if (sent < count) return send()

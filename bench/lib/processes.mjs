@@ -1,10 +1,9 @@
-// How everything here is measured: each variant in processes of its own, all alive at the same time, each asked in
-// turn for a short slice of work. What disturbs the machine then disturbs all variants alike, and a process that was
-// unlucky with its JIT is one of several.
+// Runs each variant in processes of its own, all alive at the same time, each asked in turn for a short slice of work.
+// Disturbances of the machine then hit all variants alike, and a process with unlucky JIT decisions is one of several.
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 
-/** One process that has imported a benchmark and called its `start(variant, options)`. */
+/** A process that has imported a benchmark and called its `start(variant, options)`. */
 export class Worker {
   #child
   #answer
@@ -21,7 +20,7 @@ export class Worker {
     )
   }
 
-  /** Runs one slice and returns what it measured; the first call waits for the start. */
+  /** Runs one slice and resolves to its measurement. The first call waits for the start. */
   slice(...args) {
     return new Promise((resolve, reject) => {
       this.#answer = { resolve, reject }
@@ -38,9 +37,9 @@ export class Worker {
 }
 
 /**
- * Measures variants side by side: `processes` times a new process for each of them, in which `slices` rounds are run after
- * `warmups` that are thrown away, each round in an order of its own. `measure` makes a slice of a worker; by default the
- * worker makes it alone. Returns, for each variant, one list of values per process.
+ * Measures variants side by side. Starts a new process per variant `processes` times; in each set, runs `slices` rounds
+ * after `warmups` discarded ones, each round in random order. `measure` gets a slice from a worker; by default the
+ * worker measures itself. Resolves to one array of values per process for each variant.
  */
 export async function sideBySide(
   file,
@@ -74,13 +73,17 @@ function shuffle(list) {
   return shuffled
 }
 
-/** CPU nanoseconds of this process since `start`, all of its threads included: garbage collection is part of a cost. */
+/**
+ * Returns CPU nanoseconds of this process since `start`, all threads included: garbage collection is part of the cost.
+ */
 export function cpuNanoseconds(start) {
   const { user, system } = process.cpuUsage(start)
   return (user + system) * 1000
 }
 
-/** Repeats `batch`, which does `size` things, for about `milliseconds`; returns CPU nanoseconds per thing. */
+/**
+ * Repeats `batch`, which does `size` operations, for about `milliseconds`. Resolves to CPU nanoseconds per operation.
+ */
 export async function cpuPerThing(batch, size, milliseconds = 25) {
   const start = process.cpuUsage()
   const end = performance.now() + milliseconds

@@ -1,4 +1,4 @@
-// docs/benchmarks.md, from what the benchmarks returned.
+// Writes docs/benchmarks.md from the results of the benchmarks.
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import os from 'node:os'
@@ -17,17 +17,17 @@ export function toMarkdown({ name, title, method, tables, goals }) {
   return `${parts.join('\n\n')}\n`
 }
 
-/** Three significant digits; words as they are. */
+/** Returns a number with two significant digits, from 100 as an integer; a string as it is. */
 export function format(value) {
   if (typeof value !== 'number') return value
   if (Math.abs(value) >= 100) return Math.round(value).toLocaleString('en-US')
   return `${Number(value.toPrecision(2))}`
 }
 
-/** The heads of {@link addedCells}. */
+/** Column heads of {@link addedCells}. */
 export const ADDED = ['added µs', 'with 95 %']
 
-/** What a variant adds, as `addedTypicals()` returns it, in units of which so many make a microsecond. */
+/** Returns the cells for a result of `addedTypicals()`; `units` of its unit make a microsecond. */
 export function addedCells({ value, from, to }, units = 1) {
   return [value / units, `${format(from / units)} to ${format(to / units)}`]
 }
@@ -49,16 +49,16 @@ Written by \`npm run bench\` on ${new Date().toISOString().slice(0, 10)}, in one
 - Machine: ${os.cpus().length} × ${cpu.model.trim()}, ${Math.round(os.totalmem() / 2 ** 30)} GiB, ${os.type()} ${os.arch()}
 - Node.js ${process.versions.node}, ${versions.join(', ')}
 
-Ratios are what carries over to other machines; the absolute numbers are this machine's, on the day. Each variant runs in
-processes of its own, all of one benchmark alive at the same time and asked for short slices in turn, in random order. A
-figure is the lower decile of a process's slices, since what disturbs a slice only ever adds to it, and of several
-processes the median. CPU time is the process's own (\`process.cpuUsage()\`), garbage collection included. A goal that was
-missed is shown like one that was met.
+Ratios carry over to other machines; absolute numbers belong to this machine and this day. Each variant runs in processes of
+its own. All variants of a benchmark are alive at the same time and are asked for short slices in turn, in random order. The
+figure of a process is the lower decile of its slices, because a disturbance only ever adds time; the figure of a variant is the
+median of its processes ([why](decisions/0018-benchmarks-take-the-lower-decile.md)). CPU time is \`process.cpuUsage()\` of the
+process, garbage collection included. A missed goal is shown like one that was met.
 `
   await writeFile(file, [head, ...sections.map(toMarkdown)].join('\n'))
 }
 
-/** The version installed; a package's own package.json is often not among its exports. */
+/** Returns the installed version. It reads the file, since `package.json` is often not among a package's exports. */
 async function versionOf(name) {
   const require = createRequire(import.meta.url)
   const directories = require.resolve.paths(name).map((directory) => path.join(directory, name, 'package.json'))

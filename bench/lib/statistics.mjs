@@ -1,4 +1,4 @@
-/** The value below which so large a share of the values lies. */
+/** Returns the value below which the given share of the values lies. */
 export function quantile(values, share) {
   const sorted = [...values].sort((a, b) => a - b)
   const position = (sorted.length - 1) * share
@@ -11,29 +11,29 @@ export function median(values) {
 }
 
 /**
- * Of a process's slices, the lower decile: what disturbs a slice only ever adds to it, and many slices are disturbed where
- * neighbours share the machine.
+ * The quantile of a process's slices that counts. Disturbances only add time, and on shared hardware many slices are
+ * disturbed.
  */
 const UNDISTURBED = 0.1
 
 /**
- * What several processes measured: of each its undisturbed slices, and of these the median, since a process keeps the
- * luck that it had with the JIT.
+ * Returns the figure of a variant: the lower decile of each process's slices, then the median over its processes,
+ * because JIT decisions last as long as a process does.
  */
 export function typical(processes) {
   return median(processes.map((slices) => quantile(slices, UNDISTURBED)))
 }
 
-/** {@link typical} of every variant. */
+/** Returns {@link typical} of each variant. */
 export function typicals(values) {
   return Object.fromEntries(Object.entries(values).map(([variant, processes]) => [variant, typical(processes)]))
 }
 
 /**
- * What each variant adds to the first: of each round, in which every variant has one process, the difference of the lower
- * deciles, since a round has its own luck with the machine, and of these the median. `from` and `to` hold the true
- * median with 95 %, whatever the distribution: the differences that lie 0.98 √rounds ranks below and above it (the
- * sign test's interval, with the binomial distribution taken as normal); infinite for fewer than six rounds.
+ * Returns what each variant adds to the first. In each round every variant has one process; the difference of the lower
+ * deciles is taken within the round, then the median over the rounds. `from` and `to` are the 95 % confidence interval
+ * of that median by the sign test, which assumes no distribution: the differences 0.98 √rounds ranks below and above it
+ * (the binomial distribution approximated by the normal one). They are infinite for fewer than six rounds.
  */
 export function addedTypicals(values) {
   const [base] = Object.values(values)
@@ -48,7 +48,10 @@ export function addedTypicals(values) {
   )
 }
 
-/** A goal: a value that is at most so large a share of another. Compared as a product, since noise can put the other below zero. */
+/**
+ * Returns a goal: `value` is at most the share `atMost` of `reference`. Compared as a product, since noise can put
+ * `reference` below zero.
+ */
 export function shareGoal(text, value, reference, atMost) {
   return { text: `${text}, share of it`, value: value / reference, met: value <= reference * atMost }
 }

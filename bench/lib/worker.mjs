@@ -1,4 +1,4 @@
-// The process that `Worker` starts: a benchmark file, a variant, options.
+// The process that `Worker` starts. Arguments: the benchmark's file, the variant, the options.
 const [file, variant, options] = process.argv.slice(2)
 const { start } = await import(file)
 const slice = await start(variant, JSON.parse(options))
