@@ -1,7 +1,8 @@
 // One command on a fresh clone: installs, builds, then serves in this very process.
 import { pnpm } from './pnpm.mjs'
 
-// The script in package.json says `exec`, so that npm's signals come here and not to a shell. Where npm is killed, nobody tells: so look.
+// The script in package.json says `exec`, so that npm's signals come here and not to a shell. Where npm is killed,
+// nobody tells: so look.
 const { ppid } = process
 if (process.env.npm_lifecycle_event === 'start') {
   setInterval(() => process.ppid !== ppid && process.kill(process.pid, 'SIGTERM'), 200).unref()

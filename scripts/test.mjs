@@ -4,7 +4,8 @@ import { countResults, resultFiles } from './count-results.mjs'
 import { pnpm } from './pnpm.mjs'
 
 for (const file of resultFiles()) rmSync(file, { force: true })
-// Two packages at once, each in one process: as many as the smallest machine has cores. A failure stops no other package.
+// Two packages at once, each in one process: as many as the smallest machine has cores. A failure stops no other
+// package.
 const code = await pnpm('--silent', 'run', 'test:all')
 const { failed } = await countResults()
 process.exitCode = code === 0 && failed === 0 ? 0 : 1
