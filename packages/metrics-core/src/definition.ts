@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Aggregator } from './instruments/instrument.ts'
+import type { Aggregator } from './instruments/family.ts'
 
 /** One metric. Its name and labels are public API. */
 export interface Definition {

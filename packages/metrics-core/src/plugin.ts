@@ -4,8 +4,8 @@
  * @module
  */
 import type { FastifyInstance } from 'fastify'
+import type { Metrics } from './create-metrics.ts'
 import { metricsCore } from './index.ts'
-import type { Metrics } from './registry.ts'
 
 /** Registers metrics-core with its defaults unless the application has registered it. The first line of every plugin. */
 export async function ensureMetrics(fastify: FastifyInstance): Promise<Metrics> {

@@ -3,15 +3,14 @@
  *
  * @module
  */
-import type { ForeignFamily, ForeignSample } from '../encoding/exposition.ts'
-import type { Aggregator } from '../instruments/instrument.ts'
-import { type LabelValue, labelValueText } from '../instruments/labels.ts'
+import { type LabelValue, labelValueText } from '../encoding/labels.ts'
+import type { Aggregator, Family, Sample } from '../instruments/family.ts'
 
 /** The metrics of one process, in a form that survives being sent as JSON. */
-export type Snapshot = ForeignFamily[]
+export type Snapshot = Family[]
 
 interface Combined {
-  sample: ForeignSample
+  sample: Sample
   values: number[]
 }
 
@@ -29,7 +28,7 @@ const COMBINE: Record<Aggregator, (values: number[]) => number> = {
  * has a family describes it. The exemplar kept is the latest.
  */
 export function aggregate(snapshots: readonly Snapshot[]): Snapshot {
-  const families = new Map<string, { family: ForeignFamily; samples: Map<string, Combined> }>()
+  const families = new Map<string, { family: Family; samples: Map<string, Combined> }>()
   for (const family of snapshots.flat()) {
     if (family.aggregator === 'omit') continue
     const known = families.get(family.name) ?? { family, samples: new Map<string, Combined>() }
@@ -54,7 +53,7 @@ export function aggregate(snapshots: readonly Snapshot[]): Snapshot {
 
 /** What stays true of a process that has ended: what it counted. */
 export function countedOnly(snapshot: Snapshot): Snapshot {
-  const isCount = (type: string, { metricName = '' }: ForeignSample) =>
+  const isCount = (type: string, { metricName = '' }: Sample) =>
     type === 'counter' || type === 'histogram' || (type === 'summary' && /_(sum|count)$/.test(metricName))
   return snapshot
     .map((family) => ({ ...family, values: (family.values ?? []).filter((sample) => isCount(family.type, sample)) }))
@@ -62,7 +61,7 @@ export function countedOnly(snapshot: Snapshot): Snapshot {
 }
 
 /** A family with all labels in place and numbers that JSON can carry: it turns NaN and the infinities into `null`. */
-export function toPortable(family: ForeignFamily, defaultLabels: Record<string, LabelValue>): ForeignFamily {
+export function toPortable(family: Family, defaultLabels: Record<string, LabelValue>): Family {
   return {
     ...family,
     values: (family.values ?? []).map(({ labels, sharedLabels, value, ...sample }) => ({

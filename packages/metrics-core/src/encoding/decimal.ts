@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { formatValue } from '../instruments/labels.ts'
+import { formatValue } from './labels.ts'
 
 /** Bytes that a number takes at most; `-1.2345678901234567e-100` takes 24. */
 export const LONGEST_NUMBER = 32

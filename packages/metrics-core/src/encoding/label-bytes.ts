@@ -5,7 +5,7 @@
  * @module
  */
 import { randomInt } from 'node:crypto'
-import { escapeLabelValue } from '../instruments/labels.ts'
+import { escapeLabelValue } from './labels.ts'
 import { type Bytes, roundUp, viewOf } from './writer.ts'
 
 /** A scratch buffer larger than this is not kept. */

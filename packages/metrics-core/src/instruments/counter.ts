@@ -4,11 +4,12 @@
  * @module
  */
 
+import { type Labels, parseLabels } from '../encoding/labels.ts'
 import type { Bytes, ByteWriter } from '../encoding/writer.ts'
 import { DecreaseError, InvalidValueError } from '../errors.ts'
 import { createExemplar, type Exemplar, type ExemplarLabels, formatExemplar } from './exemplar.ts'
-import { Instrument, type InstrumentContext, type InstrumentOptions, type Sample } from './instrument.ts'
-import { type Labels, parseLabels } from './labels.ts'
+import type { InstrumentSample } from './family.ts'
+import { Instrument, type InstrumentContext, type InstrumentOptions } from './instrument.ts'
 import { Series } from './series-table.ts'
 
 export interface CounterOptions<Label extends string> extends InstrumentOptions<Label> {}
@@ -88,8 +89,8 @@ export class Counter<Label extends string = never> extends Instrument<Label, Cou
     return 1
   }
 
-  protected samples({ labelText, value, exemplar }: CounterSeries): Sample[] {
-    const sample: Sample = { labels: parseLabels(labelText), value }
+  protected samples({ labelText, value, exemplar }: CounterSeries): InstrumentSample[] {
+    const sample: InstrumentSample = { labels: parseLabels(labelText), value }
     if (exemplar) sample.exemplar = { labelSet: exemplar.labels, value: exemplar.value, timestamp: exemplar.timestamp }
     return [sample]
   }

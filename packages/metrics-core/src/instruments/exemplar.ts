@@ -3,8 +3,9 @@
  *
  * @module
  */
+
+import { checkLabelName, countCharacters, formatLabels, formatValue } from '../encoding/labels.ts'
 import { ExemplarTooLongError } from '../errors.ts'
-import { checkLabelName, countCharacters, formatLabels, formatValue } from './labels.ts'
 
 /** Labels of an exemplar (`trace_id`, `span_id`): at most 128 characters in names and values together. */
 export type ExemplarLabels = Record<string, string>

@@ -4,10 +4,11 @@
  * @module
  */
 
+import { type Labels, parseLabels } from '../encoding/labels.ts'
 import type { Bytes, ByteWriter } from '../encoding/writer.ts'
 import { InvalidValueError } from '../errors.ts'
-import { Instrument, type InstrumentContext, type InstrumentOptions, type Sample } from './instrument.ts'
-import { type Labels, parseLabels } from './labels.ts'
+import type { InstrumentSample } from './family.ts'
+import { Instrument, type InstrumentContext, type InstrumentOptions } from './instrument.ts'
 import { Series } from './series-table.ts'
 
 export interface GaugeOptions<Label extends string> extends InstrumentOptions<Label> {}
@@ -130,7 +131,7 @@ export class Gauge<Label extends string = never> extends Instrument<Label, Gauge
     return 1
   }
 
-  protected samples({ labelText, value }: GaugeSeries): Sample[] {
+  protected samples({ labelText, value }: GaugeSeries): InstrumentSample[] {
     return [{ labels: parseLabels(labelText), value }]
   }
 }

@@ -4,17 +4,12 @@
  * @module
  */
 import { checkBuckets } from '../checks.ts'
+import { formatBound, type Labels, parseLabels } from '../encoding/labels.ts'
 import { type Bytes, type ByteWriter, type Name, toBytes, toName } from '../encoding/writer.ts'
 import { InvalidValueError, MetricMismatchError } from '../errors.ts'
 import { createExemplar, type Exemplar, type ExemplarLabels, formatExemplar } from './exemplar.ts'
-import {
-  Instrument,
-  type InstrumentContext,
-  type InstrumentOptions,
-  type Sample,
-  type UnknownFamily,
-} from './instrument.ts'
-import { formatBound, type Labels, parseLabels } from './labels.ts'
+import type { InstrumentSample } from './family.ts'
+import { Instrument, type InstrumentContext, type InstrumentOptions, type UnknownFamily } from './instrument.ts'
 import { Series } from './series-table.ts'
 
 export interface HistogramOptions<Label extends string> extends InstrumentOptions<Label> {
@@ -287,13 +282,17 @@ export class Histogram<Label extends string = never> extends Instrument<Label, H
     writer.value(count)
   }
 
-  protected samples(series: HistogramSeries): Sample[] {
+  protected samples(series: HistogramSeries): InstrumentSample[] {
     const labels = parseLabels(series.labelText)
-    const samples: Sample[] = []
+    const samples: InstrumentSample[] = []
     let count = 0
     for (const [bucket, le] of [...series.bounds.values, '+Inf'].entries()) {
       count += series.countOf(bucket)
-      const sample: Sample = { labels: { ...labels, le }, value: count, metricName: `${this.exposedName}_bucket` }
+      const sample: InstrumentSample = {
+        labels: { ...labels, le },
+        value: count,
+        metricName: `${this.exposedName}_bucket`,
+      }
       const exemplar = series.exemplars?.[bucket]
       if (exemplar)
         sample.exemplar = { labelSet: exemplar.labels, value: exemplar.value, timestamp: exemplar.timestamp }

@@ -6,9 +6,6 @@
  */
 
 import { encode } from '../encoding/label-bytes.ts'
-import type { Format } from '../encoding/negotiate.ts'
-import { type Bytes, type ByteWriter, type Name, toBytes, toName } from '../encoding/writer.ts'
-import { InvalidOptionError, LabelCountError, MetricMismatchError, UnknownLabelError } from '../errors.ts'
 import {
   checkLabelName,
   checkMetricName,
@@ -16,11 +13,12 @@ import {
   type Labels,
   type LabelValue,
   labelValueText,
-} from './labels.ts'
+} from '../encoding/labels.ts'
+import type { Format } from '../encoding/negotiate.ts'
+import { type Bytes, type ByteWriter, type Name, toBytes, toName } from '../encoding/writer.ts'
+import { InvalidOptionError, LabelCountError, MetricMismatchError, UnknownLabelError } from '../errors.ts'
+import type { Aggregator, Family, InstrumentFamily, InstrumentSample } from './family.ts'
 import { type Series, SeriesTable } from './series-table.ts'
-
-/** How prom-client combines a metric of several processes into one. */
-export type Aggregator = 'sum' | 'first' | 'min' | 'max' | 'average' | 'omit'
 
 /** What every instrument takes. */
 export interface InstrumentOptions<Label extends string> {
@@ -47,24 +45,6 @@ export interface InstrumentContext {
   onOverflow(metric: string, maxSeries: number): void
   /** Runs the collectors of the registry, in at most so many milliseconds, so that values read after it are of now. Never rejects; `undefined` when there are none. */
   collect(budgetMs?: number): Promise<unknown> | undefined
-}
-
-/** One sample in prom-client's JSON form. */
-export interface Sample {
-  labels: Record<string, string | number>
-  value: number
-  metricName?: string
-  exemplar?: { labelSet: Record<string, string>; value: number; timestamp: number }
-}
-
-/** A metric in prom-client's JSON form. */
-export interface Family {
-  name: string
-  help: string
-  type: 'counter' | 'gauge' | 'histogram'
-  aggregator: Aggregator
-  unit?: string
-  values: Sample[]
 }
 
 /** A part of an instrument that is a family of its own. */
@@ -179,7 +159,7 @@ export abstract class Instrument<Label extends string, S extends Series> {
     return [{ name: this.exposedName, write: (writer, series) => this.write(writer, series, false) }]
   }
   /** The samples of a series in prom-client's JSON form. */
-  protected abstract samples(series: S): Sample[]
+  protected abstract samples(series: S): InstrumentSample[]
 
   /**
    * The series of a label set, made at zero when it is new. Bind it once and keep it: observing on it is a number add.
@@ -216,15 +196,15 @@ export abstract class Instrument<Label extends string, S extends Series> {
   }
 
   /** What `registry.metrics()`, `getMetricsAsJSON()` and the clients' aggregation read, after the collectors have run. */
-  async get(): Promise<Family> {
+  async get(): Promise<InstrumentFamily> {
     await this.#context.collect()
     return { ...this.describe(), name: this.name }
   }
 
   /** The metric as it is now, in prom-client's JSON form. */
-  describe(): Family {
+  describe(): InstrumentFamily {
     const { exposedName: name, help, type, aggregator, unit } = this
-    const values: Sample[] = []
+    const values: InstrumentSample[] = []
     for (const series of this.series.values()) {
       for (const sample of this.samples(series)) values.push(sample)
     }
@@ -307,4 +287,18 @@ export abstract class Instrument<Label extends string, S extends Series> {
     }
     return this.#overflow
   }
+}
+
+/** An instrument of any type. */
+// biome-ignore lint/suspicious/noExplicitAny: an instrument takes its own series only, and the renderer hands it no other.
+export type AnyInstrument = Instrument<any, any>
+
+/** Returns whether a metric of a registry was created by this package. */
+export function isInstrument(metric: unknown): metric is AnyInstrument {
+  return metric instanceof Instrument
+}
+
+/** Returns the name of a family as text 0.0.4 exposes it. */
+export function familyName(family: AnyInstrument | Family): string {
+  return isInstrument(family) ? family.exposedName : family.name
 }

@@ -9,9 +9,9 @@ import { readdir, readFile } from 'node:fs/promises'
 import { constants, monitorEventLoopDelay, PerformanceObserver, performance } from 'node:perf_hooks'
 import { setImmediate } from 'node:timers/promises'
 import { getHeapSpaceStatistics, getHeapStatistics } from 'node:v8'
-import { isInstrument } from '../encoding/exposition.ts'
+import type { Metrics } from '../create-metrics.ts'
 import type { CounterSeries } from '../instruments/counter.ts'
-import type { Metrics } from '../registry.ts'
+import { isInstrument } from '../instruments/instrument.ts'
 
 /** Scrapes that follow each other within this time see the same window of event-loop delays, so that two scrapers do not take each other's. */
 const DELAY_WINDOW_MS = 5000

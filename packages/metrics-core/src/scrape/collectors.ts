@@ -6,8 +6,9 @@
  */
 import type { FastifyBaseLogger } from 'fastify'
 import { checkTimeout } from '../checks.ts'
-import type { ForeignFamily } from '../encoding/exposition.ts'
+import type { ClientMetric, Family } from '../instruments/family.ts'
 import type { Gauge, GaugeSeries } from '../instruments/gauge.ts'
+import { withDeadline } from './deadline.ts'
 
 /** Reads a state and sets gauges. `signal` aborts at the deadline, `budgetMs` from now; what is set after it is exposed by the next scrape. */
 export type Collect = (signal: AbortSignal, budgetMs: number) => void | Promise<void>
@@ -17,12 +18,6 @@ export interface CollectorMetrics {
   success: Gauge<'collector'>
   duration: Gauge<'collector'>
   lastSuccess: Gauge<'collector'>
-}
-
-/** A metric of a Prometheus client, which collects while it is read. */
-export interface ForeignMetric {
-  name: string
-  get(): ForeignFamily | Promise<ForeignFamily>
 }
 
 interface Collector {
@@ -44,11 +39,9 @@ export interface Collectors {
    */
   run(budgetMs: number): Promise<unknown> | undefined
   /** Reads metrics of a Prometheus client under the same conditions. */
-  read(metrics: readonly ForeignMetric[], budgetMs: number): Promise<unknown> | undefined
+  read(metrics: readonly ClientMetric[], budgetMs: number): Promise<unknown> | undefined
   /** What a metric of a Prometheus client said when it was last read; `undefined` when it never was, or always failed. */
-  last(metric: ForeignMetric): ForeignFamily | undefined
-  /** Settles with the promise, or resolves to `false` after so many milliseconds or when all are removed. */
-  within<Result>(promise: Promise<Result>, milliseconds: number): Promise<Result | false>
+  last(metric: ClientMetric): Family | undefined
   /** Removes all collectors; what waits for one waits no longer. */
   clear(): void
 }
@@ -56,10 +49,10 @@ export interface Collectors {
 /** Makes the collectors of one application; `timeoutMs` is the deadline of those that have none of their own. */
 export function createCollectors(metrics: CollectorMetrics, timeoutMs: number, log: FastifyBaseLogger): Collectors {
   const collectors = new Map<string, Collector>()
-  const readers = new WeakMap<ForeignMetric, Collector>()
-  const families = new WeakMap<ForeignMetric, ForeignFamily>()
+  const readers = new WeakMap<ClientMetric, Collector>()
+  const families = new WeakMap<ClientMetric, Family>()
   /** Metrics of clients that have series, since they failed at least once. */
-  const reported = new Set<ForeignMetric>()
+  const reported = new Set<ClientMetric>()
   const waiting = new Set<() => void>()
 
   return {
@@ -106,8 +99,6 @@ export function createCollectors(metrics: CollectorMetrics, timeoutMs: number, l
       )
     },
 
-    within: withDeadline,
-
     last: (metric) => families.get(metric),
 
     clear() {
@@ -139,7 +130,7 @@ export function createCollectors(metrics: CollectorMetrics, timeoutMs: number, l
     }
   }
 
-  function createReader(metric: ForeignMetric): Collector {
+  function createReader(metric: ClientMetric): Collector {
     const collect = async () => {
       const family = await metric.get()
       if (!Array.isArray(family?.values)) throw new TypeError(`Expected metric ${metric.name} to have values, got none`)
@@ -150,14 +141,14 @@ export function createCollectors(metrics: CollectorMetrics, timeoutMs: number, l
 
   async function runOne(collector: Collector, budgetMs: number): Promise<boolean> {
     const waitMs = Math.min(budgetMs, collector.timeoutMs)
-    if (collector.running !== undefined) return withDeadline(collector.running, waitMs)
+    if (collector.running !== undefined) return withDeadline(collector.running, waitMs, waiting)
     const deadline = new AbortController()
     const running = start(collector, deadline.signal, waitMs)
     collector.running = running
     running.then(() => {
       collector.running = undefined
     })
-    const succeeded = await withDeadline(running, waitMs)
+    const succeeded = await withDeadline(running, waitMs, waiting)
     deadline.abort()
     return succeeded
   }
@@ -181,20 +172,6 @@ export function createCollectors(metrics: CollectorMetrics, timeoutMs: number, l
       log.warn({ collector: collector.name, seconds }, 'a metrics collector missed its deadline')
     }
     collector.isFailing = !succeeded
-  }
-
-  function withDeadline<Result>(promise: Promise<Result>, milliseconds: number): Promise<Result | false> {
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(stop, milliseconds)
-      waiting.add(stop)
-      promise.then(resolve, reject).finally(stop)
-
-      function stop(): void {
-        clearTimeout(timer)
-        waiting.delete(stop)
-        resolve(false)
-      }
-    })
   }
 }
 

@@ -6,10 +6,10 @@
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import type { DoneFuncWithErrOrRes, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
+import type { Metrics } from '../create-metrics.ts'
 import { acceptsGzip } from '../encoding/negotiate.ts'
 import { definitions, SCRAPE_STATUSES } from '../metrics.ts'
-import type { MetricsCoreOptions } from '../options.ts'
-import type { Metrics } from '../registry.ts'
+import type { ResolvedOptions } from '../options.ts'
 import { createAuthorizer } from './auth.ts'
 
 const compress = promisify(gzip)
@@ -19,11 +19,14 @@ const GZIP_FROM_BYTES = 1024
 /** The part of the scraper's own timeout in which collectors have to end; the rest is for rendering and the way back. */
 const TIMEOUT_PART = 0.9
 
+type EndpointOptions = Pick<ResolvedOptions, 'auth' | 'preHandler' | 'maxConcurrentScrapes' | 'collectorTimeoutMs'> & {
+  path: string
+}
+
 /** The route, to be added to the application or to a server of its own. */
 export function createEndpoint(
   metrics: Metrics,
-  { auth, preHandler, maxConcurrentScrapes = 40 }: MetricsCoreOptions,
-  { route, collectorTimeoutMs }: { route: string; collectorTimeoutMs: number },
+  { path, auth, preHandler, maxConcurrentScrapes, collectorTimeoutMs }: EndpointOptions,
 ): RouteOptions {
   const authorizer = auth === undefined ? undefined : createAuthorizer(auth)
   const duration = metrics.histogram(definitions.scrapeDuration)
@@ -33,7 +36,7 @@ export function createEndpoint(
 
   return {
     method: 'GET',
-    url: route,
+    url: path,
     // HEAD would cost as much as GET; the route is left out of the HTTP metrics and of the log.
     exposeHeadRoute: false,
     logLevel: 'warn',
