@@ -13,6 +13,13 @@ export interface Bytes {
   readonly length: number
 }
 
+/** A series: where the text of its labels lies, readable like {@link Bytes}. */
+export interface Labelled {
+  readonly labelView: DataView
+  readonly labelStart: number
+  readonly labelLength: number
+}
+
 /** Bytes for which every piece leaves room behind it: separators, and what a copy by words writes beyond its end. */
 const SPARE = 4
 /** A copy by words of eight bytes. */
@@ -83,23 +90,23 @@ export class ByteWriter {
   }
 
   /** A line up to its value: name, labels if there are any, a space. */
-  name({ plain, open }: Name, labels: Bytes): void {
-    if (labels.length === 0) {
+  name({ plain, open }: Name, { labelView, labelStart, labelLength }: Labelled): void {
+    if (labelLength === 0) {
       this.copy(plain)
       this.#byte(SPACE)
       return
     }
     this.copy(open)
-    this.copy(labels)
+    this.#copy(labelView, labelStart, labelLength)
     this.#byte(CLOSE)
     this.#byte(SPACE)
   }
 
   /** A line up to its last label, which follows: `name_bucket{`, and the labels of a series. */
-  openLabels({ open }: Name, labels: Bytes): void {
+  openLabels({ open }: Name, { labelView, labelStart, labelLength }: Labelled): void {
     this.copy(open)
-    if (labels.length === 0) return
-    this.copy(labels)
+    if (labelLength === 0) return
+    this.#copy(labelView, labelStart, labelLength)
     this.#byte(COMMA)
   }
 

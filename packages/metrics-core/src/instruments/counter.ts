@@ -33,23 +33,10 @@ function throwIncrement(value: unknown): never {
   throw new InvalidValueError(value)
 }
 
-class OverflowSeries extends CounterSeries {
-  readonly #onObservation: () => void
-
-  constructor(labels: Bytes, onObservation: () => void) {
-    super(labels)
-    this.#onObservation = onObservation
-  }
-
-  override inc(value = 1, exemplarLabels?: ExemplarLabels): void {
-    super.inc(value, exemplarLabels)
-    this.#onObservation()
-  }
-}
-
 /** A counter: `inc` on a bound series is the fast path, `inc(labels, value)` looks the series up each time. */
 export class Counter<Label extends string = never> extends Instrument<Label, CounterSeries> {
   readonly type = 'counter'
+  protected readonly observers: readonly string[] = ['inc']
 
   constructor(options: CounterOptions<Label>, context: InstrumentContext) {
     super(options, context)
@@ -71,10 +58,6 @@ export class Counter<Label extends string = never> extends Instrument<Label, Cou
 
   protected create(labels: Bytes): CounterSeries {
     return new CounterSeries(labels)
-  }
-
-  protected createOverflow(labels: Bytes): CounterSeries {
-    return new OverflowSeries(labels, () => this.context.onOverflow(this.exposedName, this.maxSeries))
   }
 
   protected zero(series: CounterSeries): void {

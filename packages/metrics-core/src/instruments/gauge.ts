@@ -41,33 +41,10 @@ export class GaugeSeries extends Series {
   }
 }
 
-class OverflowSeries extends GaugeSeries {
-  readonly #onObservation: () => void
-
-  constructor(labels: Bytes, onObservation: () => void) {
-    super(labels)
-    this.#onObservation = onObservation
-  }
-
-  override set(value: number): void {
-    super.set(value)
-    this.#onObservation()
-  }
-
-  override inc(value = 1): void {
-    super.inc(value)
-    this.#onObservation()
-  }
-
-  override dec(value = 1): void {
-    super.dec(value)
-    this.#onObservation()
-  }
-}
-
 /** A gauge: `set`, `inc` and `dec` on a bound series are the fast path. */
 export class Gauge<Label extends string = never> extends Instrument<Label, GaugeSeries> {
   readonly type = 'gauge'
+  protected readonly observers: readonly string[] = ['set', 'inc', 'dec']
 
   constructor(options: GaugeOptions<Label>, context: InstrumentContext) {
     super(options, context)
@@ -115,10 +92,6 @@ export class Gauge<Label extends string = never> extends Instrument<Label, Gauge
 
   protected create(labels: Bytes): GaugeSeries {
     return new GaugeSeries(labels)
-  }
-
-  protected createOverflow(labels: Bytes): GaugeSeries {
-    return new OverflowSeries(labels, () => this.context.onOverflow(this.exposedName, this.maxSeries))
   }
 
   protected zero(series: GaugeSeries): void {

@@ -4,9 +4,10 @@
  * @module
  */
 import { checkBuckets } from '../checks.ts'
-import { formatBound, type Labels, parseLabels } from '../encoding/labels.ts'
-import { type Bytes, type ByteWriter, type Name, toBytes, toName } from '../encoding/writer.ts'
+import { type Labels, parseLabels } from '../encoding/labels.ts'
+import { type Bytes, type ByteWriter, type Name, toName } from '../encoding/writer.ts'
 import { InvalidValueError, MetricMismatchError } from '../errors.ts'
+import { Bounds } from './bounds.ts'
 import { createExemplar, type Exemplar, type ExemplarLabels, formatExemplar } from './exemplar.ts'
 import type { InstrumentSample } from './family.ts'
 import { Instrument, type InstrumentContext, type InstrumentOptions, type UnknownFamily } from './instrument.ts'
@@ -19,40 +20,6 @@ export interface HistogramOptions<Label extends string> extends InstrumentOption
 
 /** prom-client's and client_golang's default: five milliseconds to ten seconds. */
 export const DEFAULT_BUCKETS: readonly number[] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
-
-/** Series whose numbers lie in one array, at most. */
-const LARGEST_CHUNK = 64
-
-/** The buckets of a series, which all series with the same buckets share, and the place of their numbers. */
-class Bounds {
-  /** Upper bounds, ascending, without +Inf. */
-  readonly values: readonly number[]
-  /** What ends the labels of a bucket: `le="0.005"} `, …, `le="+Inf"} `. */
-  readonly ends: readonly Bytes[]
-  /** Numbers of one series: a count for each bucket, that of +Inf last, and the sum. */
-  readonly size: number
-  #chunk = new Float64Array(0)
-  #used = 0
-
-  constructor(buckets: readonly number[]) {
-    checkBuckets(buckets)
-    this.values = [...buckets]
-    this.ends = [...buckets, Infinity].map((bound) => toBytes(`le="${formatBound(bound)}"} `))
-    this.size = buckets.length + 2
-  }
-
-  /** Room for one series more, at zero: an array of its own would weigh more than its numbers. */
-  allocate(): { numbers: Float64Array; start: number } {
-    if (this.#used === this.#chunk.length) {
-      const seriesBefore = this.#chunk.length / this.size
-      this.#chunk = new Float64Array(Math.min(Math.max(1, seriesBefore * 2), LARGEST_CHUNK) * this.size)
-      this.#used = 0
-    }
-    const start = this.#used
-    this.#used += this.size
-    return { numbers: this.#chunk, start }
-  }
-}
 
 /** One bound series of a histogram. */
 export class HistogramSeries extends Series {
@@ -122,25 +89,12 @@ export class HistogramSeries extends Series {
   }
 }
 
-class OverflowSeries extends HistogramSeries {
-  readonly #onObservation: () => void
-
-  constructor(labels: Bytes, bounds: Bounds, onObservation: () => void) {
-    super(labels, bounds)
-    this.#onObservation = onObservation
-  }
-
-  override observe(value: number, exemplarLabels?: ExemplarLabels): void {
-    super.observe(value, exemplarLabels)
-    this.#onObservation()
-  }
-}
-
 /** A histogram: `observe` on a bound series is the fast path, `observe(labels, value)` looks the series up each time. */
 export class Histogram<Label extends string = never> extends Instrument<Label, HistogramSeries> {
   readonly type = 'histogram'
+  protected readonly observers: readonly string[] = ['observe']
   readonly buckets: readonly number[]
-  #bounds: Bounds
+  readonly #bounds: Bounds
   readonly #bucketName: Name
   readonly #sumName: Name
   readonly #countName: Name
@@ -183,16 +137,11 @@ export class Histogram<Label extends string = never> extends Instrument<Label, H
     }
   }
 
-  /** Like every instrument's; a series that is new can be given buckets of its own. */
+  /** Like every instrument's. `buckets` replace those of the histogram if the series is new. */
   override reserve(labels: Labels<Label>, buckets?: readonly number[]): HistogramSeries {
-    if (buckets === undefined) return super.reserve(labels)
-    const own = this.#bounds
-    this.#bounds = new Bounds(buckets)
-    try {
-      return super.reserve(labels)
-    } finally {
-      this.#bounds = own
-    }
+    if (buckets === undefined) return this.reserveSeries(labels)
+    const bounds = new Bounds(buckets)
+    return this.reserveSeries(labels, (bytes) => new HistogramSeries(bytes, bounds))
   }
 
   /** Sets the series of a label set to zero, made if it is new. */
@@ -211,10 +160,6 @@ export class Histogram<Label extends string = never> extends Instrument<Label, H
 
   protected create(labels: Bytes): HistogramSeries {
     return new HistogramSeries(labels, this.#bounds)
-  }
-
-  protected createOverflow(labels: Bytes): HistogramSeries {
-    return new OverflowSeries(labels, this.#bounds, () => this.context.onOverflow(this.exposedName, this.maxSeries))
   }
 
   protected zero(series: HistogramSeries): void {
