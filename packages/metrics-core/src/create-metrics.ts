@@ -20,11 +20,14 @@ export interface Metrics extends Pick<InstrumentRegistry, 'counter' | 'gauge' | 
   /** The registry that holds every metric; metrics of prom-client's own classes can be registered in it too. */
   readonly registry: RegistryLike
   /**
-   * Runs `collect` before each exposition, with a deadline, in parallel with all other collectors. Returns a function that
-   * removes the collector.
+   * Runs `collect` before each exposition, with a deadline, in parallel with all other collectors. Returns a function
+   * that removes the collector.
    */
   collector(name: string, collect: Collect, options?: { timeoutMs?: number }): () => void
-  /** Counts an error thrown by an application's callback in `metrics_errors_total{plugin}`; logs the first of each plugin. */
+  /**
+   * Counts an error thrown by an application's callback in `metrics_errors_total{plugin}`; logs the first of each
+   * plugin.
+   */
   callbackError(plugin: string, error: unknown): void
   /** Collects and renders: the response of `GET /metrics`. Concurrent calls share one collection. */
   expose(options?: ExposeOptions): Promise<Exposition>

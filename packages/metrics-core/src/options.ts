@@ -12,8 +12,8 @@ import type { LabelValue } from './encoding/labels.ts'
 import { InvalidOptionError } from './errors.ts'
 
 /**
- * The part of a Prometheus client's registry that is used here: prom-client 15 and `@prometheus-io/client` both have it.
- * The methods take and return the client's own metric classes.
+ * The part of a Prometheus client's registry that is used here: prom-client 15 and `@prometheus-io/client` both have
+ * it. The methods take and return the client's own metric classes.
  */
 export interface RegistryLike {
   // biome-ignore-start lint/suspicious/noExplicitAny: the two clients' metric classes share no type.

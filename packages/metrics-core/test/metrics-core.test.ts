@@ -587,7 +587,7 @@ t.test('wrong options fail at registration and say what was expected', async (t)
     [{ auth: {} }, /`auth` to be \{ bearer \} or \{ username, password \}/],
     [{ auth: { bearer: undefined } }, /`auth`/],
     [{ auth: { bearer: '' } }, /`auth`/],
-    [{ auth: { bearer: 'secret\n' } }, /^Expected option `auth.bearer` to be printable ASCII .* got another text$/],
+    [{ auth: { bearer: 'secret\n' } }, /^Expected option `auth.bearer` to be printable ASCII .* got another string$/],
     [{ auth: { username: 'a', password: undefined } }, /`auth`/],
     [{ auth: { username: 'a:b', password: 'c' } }, /`auth`/],
     [{ auth: null }, /`auth`/],

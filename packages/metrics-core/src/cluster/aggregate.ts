@@ -1,12 +1,12 @@
 /**
- * Metrics of several processes as one.
+ * Combines the metrics of several processes into one set.
  *
  * @module
  */
 import { type LabelValue, labelValueText } from '../encoding/labels.ts'
 import type { Aggregator, Family, Sample } from '../instruments/family.ts'
 
-/** The metrics of one process, in a form that survives being sent as JSON. */
+/** The metrics of one process, in a form that JSON preserves. */
 export type Snapshot = Family[]
 
 interface Combined {
@@ -24,8 +24,8 @@ const COMBINE: Record<Aggregator, (values: number[]) => number> = {
 }
 
 /**
- * Combines the samples that have one name and one label set, as their family's aggregator says; the first process that
- * has a family describes it. The exemplar kept is the latest.
+ * Combines samples of the same name and label set by the aggregator of their family. Help, type and aggregator are
+ * those of the first process that has the family. The latest exemplar is kept.
  */
 export function aggregate(snapshots: readonly Snapshot[]): Snapshot {
   const families = new Map<string, { family: Family; samples: Map<string, Combined> }>()
@@ -51,7 +51,7 @@ export function aggregate(snapshots: readonly Snapshot[]): Snapshot {
   })
 }
 
-/** What stays true of a process that has ended: what it counted. */
+/** Returns the part of a snapshot that stays true after its process has ended: everything counted. */
 export function countedOnly(snapshot: Snapshot): Snapshot {
   const isCount = (type: string, { metricName = '' }: Sample) =>
     type === 'counter' || type === 'histogram' || (type === 'summary' && /_(sum|count)$/.test(metricName))
@@ -60,18 +60,21 @@ export function countedOnly(snapshot: Snapshot): Snapshot {
     .filter(({ values }) => values.length > 0)
 }
 
-/** A family with all labels in place and numbers that JSON can carry: it turns NaN and the infinities into `null`. */
+/**
+ * Returns a family with all labels in place, and with NaN and the infinities as strings, since JSON turns them into
+ * `null`.
+ */
 export function toPortable(family: Family, defaultLabels: Record<string, LabelValue>): Family {
   return {
     ...family,
     values: (family.values ?? []).map(({ labels, sharedLabels, value, ...sample }) => ({
       ...sample,
-      labels: toTexts({ ...defaultLabels, ...sharedLabels, ...labels }),
+      labels: toStrings({ ...defaultLabels, ...sharedLabels, ...labels }),
       value: (Number.isFinite(value) ? value : `${value}`) as number,
     })),
   }
 }
 
-function toTexts(labels: Record<string, LabelValue>): Record<string, string> {
+function toStrings(labels: Record<string, LabelValue>): Record<string, string> {
   return Object.fromEntries(Object.entries(labels).map(([name, value]) => [name, labelValueText(value)]))
 }

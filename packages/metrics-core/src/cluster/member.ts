@@ -1,6 +1,6 @@
 /**
- * This process as a member of `node:cluster`: the primary merges the metrics of all processes into its own, a worker answers
- * the primary.
+ * This process as a member of `node:cluster`: the primary merges the metrics of all processes into its own, a worker
+ * answers the primary.
  *
  * @module
  */

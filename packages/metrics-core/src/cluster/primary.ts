@@ -11,14 +11,18 @@ import { type Answer, ASK, type Question, TELL } from './messages.ts'
 
 /** The primary's side. */
 export interface ClusterPrimary {
-  /** Asks every worker. Fails when a worker that has answered before does not answer in time; its last answer is kept. */
+  /**
+   * Asks every worker. Fails when a worker that has answered before does not answer in time; its last answer is kept.
+   */
   readonly collect: Collect
   /** Returns the last answer of each worker, and what ended workers had counted, so that no sum ever goes down. */
   snapshots(): Snapshot[]
   close(): void
 }
 
-/** The part of the primary's time that a worker may spend on its own collectors; the rest is for the answer's transport. */
+/**
+ * The part of the primary's time that a worker may spend on its own collectors; the rest is for the answer's transport.
+ */
 const WORKER_PART = 0.8
 
 /** Starts to listen to the workers. */
@@ -35,8 +39,8 @@ export function createPrimary(): ClusterPrimary {
 
   return {
     async collect(signal, budgetMs) {
-      // A worker that never answered is still starting, or has no metrics; one that has closed does not answer any more.
-      // Neither is waited for.
+      // A worker that never answered is still starting, or has no metrics; one that has closed does not answer any
+      // more. Neither is waited for.
       const isAwaited = (id: number) => answers.get(id)?.isLast === false
       const workers = new Set(askAll(budgetMs * WORKER_PART).filter(isAwaited))
       await new Promise<void>((resolve, reject) => {

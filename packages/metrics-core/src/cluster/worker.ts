@@ -32,7 +32,10 @@ export function createWorker(read: (budgetMs: number) => Promise<Snapshot>): Clu
     if (!isClosed) tell({ number: message.number!, snapshot, isLast: false })
   }
 
-  /** Resolves when the system has taken the message, or when the primary is gone. With a callback that is no error event. */
+  /**
+   * Resolves when the system has taken the message, or when the primary is gone. With a callback that is no error
+   * event.
+   */
   function tell(answer: Omit<Answer, 'type'>): Promise<void> {
     return new Promise((resolve) => {
       if (process.connected) process.send?.({ type: TELL, ...answer }, undefined, undefined, () => resolve())

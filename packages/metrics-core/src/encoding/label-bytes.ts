@@ -17,7 +17,10 @@ const LONG_TEXT = 64
 const SEED = randomInt(2 ** 31)
 const MULTIPLIER = randomInt(2 ** 31) | 1
 
-/** An encoded label set and its hash. It is valid until the next {@link encode}, and no application code may run until then. */
+/**
+ * An encoded label set and its hash. It is valid until the next {@link encode}, and no application code may run until
+ * then.
+ */
 export interface LabelKey extends Bytes {
   readonly hash: number
 }
@@ -70,9 +73,9 @@ export function hashOf({ labelView, labelStart, labelLength }: Labelled): number
 }
 
 /**
- * Hashes whole words. The result is below 2³⁰, so that V8 keeps it as a small integer. Constant and shifts are MurmurHash2's.
- * The second multiplication makes the outcome of a difference depend on a secret: without it, a difference of the highest
- * bit alone would pass unchanged, and the next word could cancel it.
+ * Hashes whole words. The result is below 2³⁰, so that V8 keeps it as a small integer. Constant and shifts are
+ * MurmurHash2's. The second multiplication makes the outcome of a difference depend on a secret: without it, a
+ * difference of the highest bit alone would pass unchanged, and the next word could cancel it.
  */
 function hash(words: DataView, start: number, length: number): number {
   let hash = SEED ^ length

@@ -1,5 +1,5 @@
 /**
- * Counters: sums that only grow.
+ * Counters: values that only increase.
  *
  * @module
  */
@@ -19,9 +19,9 @@ export class CounterSeries extends Series {
   value = 0
   declare exemplar?: Exemplar | undefined
 
-  /** Adds `value`, a finite number ≥ 0; anything else throws and changes nothing. */
+  /** Adds `value`, a finite number ≥ 0. Throws for anything else and changes nothing. */
   inc(value = 1, exemplarLabels?: ExemplarLabels): void {
-    // One comparison on the good path: NaN, strings, -1 and Infinity all fail it.
+    // One condition on the hot path: NaN, strings, -1 and Infinity all fail it.
     if (!(value >= 0 && value < Infinity) || typeof value !== 'number') throwIncrement(value)
     if (exemplarLabels !== undefined) this.exemplar = createExemplar(exemplarLabels, value)
     this.value += value
@@ -33,7 +33,7 @@ function throwIncrement(value: unknown): never {
   throw new InvalidValueError(value)
 }
 
-/** A counter: `inc` on a bound series is the fast path, `inc(labels, value)` looks the series up each time. */
+/** A counter. `inc` on a bound series is the fast path; `inc(labels, value)` looks the series up each time. */
 export class Counter<Label extends string = never> extends Instrument<Label, CounterSeries> {
   readonly type = 'counter'
   protected readonly observers: readonly string[] = ['inc']
@@ -43,7 +43,10 @@ export class Counter<Label extends string = never> extends Instrument<Label, Cou
     if (this.labelNames.length === 0) this.reserve({})
   }
 
-  /** Adds 1 or `value`. Takes prom-client's forms: `inc()`, `inc(2)`, `inc({ method: 'GET' }, 2)`, `inc({ labels, value, exemplarLabels })`. */
+  /**
+   * Adds 1 or `value`. Takes prom-client's forms: `inc()`, `inc(2)`, `inc({ method: 'GET' }, 2)`, `inc({ labels, value,
+   * exemplarLabels })`.
+   */
   inc(value?: number): void
   inc(labels: Labels<Label>, value?: number): void
   inc(observation: { labels?: Labels<Label>; value?: number; exemplarLabels?: ExemplarLabels }): void

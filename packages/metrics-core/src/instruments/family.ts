@@ -1,6 +1,6 @@
 /**
- * A metric and its samples as plain data: the JSON form in which both Prometheus clients describe a metric, and in which
- * the workers of a cluster send theirs to the primary.
+ * A metric and its samples as plain data: the JSON form in which both Prometheus clients describe a metric, and in
+ * which the workers of a cluster send theirs to the primary.
  *
  * @module
  */

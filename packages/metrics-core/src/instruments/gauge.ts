@@ -1,5 +1,5 @@
 /**
- * Gauges: values that go up and down.
+ * Gauges: values that can increase and decrease.
  *
  * @module
  */
@@ -17,7 +17,10 @@ export interface GaugeOptions<Label extends string> extends InstrumentOptions<La
 export class GaugeSeries extends Series {
   value = 0
 
-  /** Sets the value; a non-number throws and changes nothing. `NaN` and the infinities are allowed, as in Prometheus. */
+  /**
+   * Sets the value. Throws for a non-number and changes nothing. `NaN` and the infinities are allowed, as in
+   * Prometheus.
+   */
   set(value: number): void {
     if (typeof value !== 'number') throw new InvalidValueError(value)
     this.value = value
@@ -35,13 +38,13 @@ export class GaugeSeries extends Series {
     this.value -= value
   }
 
-  /** Sets the seconds since the epoch. */
+  /** Sets the value to the seconds since the epoch. */
   setToCurrentTime(): void {
     this.set(Date.now() / 1000)
   }
 }
 
-/** A gauge: `set`, `inc` and `dec` on a bound series are the fast path. */
+/** A gauge. `set`, `inc` and `dec` on a bound series are the fast path. */
 export class Gauge<Label extends string = never> extends Instrument<Label, GaugeSeries> {
   readonly type = 'gauge'
   protected readonly observers: readonly string[] = ['set', 'inc', 'dec']
@@ -75,12 +78,12 @@ export class Gauge<Label extends string = never> extends Instrument<Label, Gauge
     else this.find({}).dec(first)
   }
 
-  /** Sets the seconds since the epoch. */
+  /** Sets the value to the seconds since the epoch. */
   setToCurrentTime(labels: Labels<Label> = {}): void {
     this.find(labels).setToCurrentTime()
   }
 
-  /** Starts a clock; the returned function sets the gauge to the seconds since and returns them. */
+  /** Starts a timer. The function returned sets the gauge to the elapsed seconds and returns them. */
   startTimer(labels: Labels<Label> = {}): (endLabels?: Labels<Label>) => number {
     const start = performance.now()
     return (endLabels) => {

@@ -1,5 +1,5 @@
 /**
- * Histograms: observations counted by size.
+ * Histograms: observations counted in buckets by their value.
  *
  * @module
  */
@@ -14,19 +14,22 @@ import { Instrument, type InstrumentContext, type InstrumentOptions, type Unknow
 import { Series } from './series-table.ts'
 
 export interface HistogramOptions<Label extends string> extends InstrumentOptions<Label> {
-  /** Upper bounds, ascending, without `+Inf`. @default 0.005 0.01 0.025 0.05 0.1 0.25 0.5 1 2.5 5 10 */
+  /** Bucket boundaries, ascending, without `+Inf`. @default 0.005 0.01 0.025 0.05 0.1 0.25 0.5 1 2.5 5 10 */
   buckets?: readonly number[]
 }
 
-/** prom-client's and client_golang's default: five milliseconds to ten seconds. */
+/** The default of prom-client and client_golang: five milliseconds to ten seconds. */
 export const DEFAULT_BUCKETS: readonly number[] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
 /** One bound series of a histogram. */
 export class HistogramSeries extends Series {
-  /** By bucket, once there is one. */
+  /** By bucket; absent until the first exemplar. */
   declare exemplars?: Array<Exemplar | undefined> | undefined
   readonly bounds: Bounds
-  /** Observations by bucket, each counted once, and their sum, among those of other series. */
+  /**
+   * The numbers of several series; this one's begin at `#first`: observations by bucket, each counted once, then their
+   * sum.
+   */
   readonly #numbers: Float64Array
   readonly #first: number
 
@@ -38,19 +41,21 @@ export class HistogramSeries extends Series {
     this.#first = start
   }
 
-  /** Observations between the bound before and that of a bucket; the last bucket is that of +Inf. */
+  /**
+   * Returns the number of observations in a bucket, without those of lower buckets. The last bucket is that of +Inf.
+   */
   countOf(bucket: number): number {
     return this.#numbers[this.#first + bucket]!
   }
 
-  /** Observations in all. */
+  /** Number of observations. */
   get count(): number {
     let count = 0
     for (let bucket = 0; bucket < this.bounds.ends.length; bucket += 1) count += this.countOf(bucket)
     return count
   }
 
-  /** Of all observed values. */
+  /** Sum of all observed values. */
   get sum(): number {
     return this.#numbers[this.#first + this.bounds.size - 1]!
   }
@@ -61,11 +66,11 @@ export class HistogramSeries extends Series {
     this.exemplars = undefined
   }
 
-  /** Counts one observation, a finite number; anything else throws and changes nothing. */
+  /** Counts one observation, a finite number. Throws for anything else and changes nothing. */
   observe(value: number, exemplarLabels?: ExemplarLabels): void {
     if (!Number.isFinite(value)) throw new InvalidValueError(value)
     const { values: bounds, size } = this.bounds
-    // The usual dozen of bounds is searched faster from the left than by halves.
+    // With the usual dozen of boundaries a linear search is faster than a binary one.
     let bucket = 0
     while (bucket < bounds.length && value > bounds[bucket]!) bucket += 1
     if (exemplarLabels !== undefined) {
@@ -78,7 +83,7 @@ export class HistogramSeries extends Series {
     this.#numbers[first + size - 1]! += value
   }
 
-  /** Starts a clock; the returned function observes the seconds since and returns them. */
+  /** Starts a timer. The function returned observes the elapsed seconds and returns them. */
   startTimer(): (exemplarLabels?: ExemplarLabels) => number {
     const start = performance.now()
     return (exemplarLabels) => {
@@ -89,7 +94,9 @@ export class HistogramSeries extends Series {
   }
 }
 
-/** A histogram: `observe` on a bound series is the fast path, `observe(labels, value)` looks the series up each time. */
+/**
+ * A histogram. `observe` on a bound series is the fast path; `observe(labels, value)` looks the series up each time.
+ */
 export class Histogram<Label extends string = never> extends Instrument<Label, HistogramSeries> {
   readonly type = 'histogram'
   protected readonly observers: readonly string[] = ['observe']
@@ -110,7 +117,10 @@ export class Histogram<Label extends string = never> extends Instrument<Label, H
     if (this.labelNames.length === 0) this.reserve({})
   }
 
-  /** Counts one observation. Takes prom-client's forms: `observe(0.3)`, `observe({ method: 'GET' }, 0.3)`, `observe({ labels, value, exemplarLabels })`. */
+  /**
+   * Counts one observation. Takes prom-client's forms: `observe(0.3)`, `observe({ method: 'GET' }, 0.3)`, `observe({
+   * labels, value, exemplarLabels })`.
+   */
   observe(value: number): void
   observe(labels: Labels<Label>, value: number): void
   observe(observation: { labels?: Labels<Label>; value: number; exemplarLabels?: ExemplarLabels }): void
@@ -124,7 +134,7 @@ export class Histogram<Label extends string = never> extends Instrument<Label, H
     else this.find(first as Labels<Label>).observe(value as number)
   }
 
-  /** Starts a clock; the returned function observes the seconds since and returns them. */
+  /** Starts a timer. The function returned observes the elapsed seconds and returns them. */
   startTimer(
     labels: Labels<Label> = {},
     exemplarLabels?: ExemplarLabels,
@@ -144,7 +154,7 @@ export class Histogram<Label extends string = never> extends Instrument<Label, H
     return this.reserveSeries(labels, (bytes) => new HistogramSeries(bytes, bounds))
   }
 
-  /** Sets the series of a label set to zero, made if it is new. */
+  /** Sets the series of a label set to zero, and creates it if it is new. */
   setToZero(labels: Labels<Label> = {}): void {
     this.zero(this.find(labels))
   }
@@ -170,7 +180,7 @@ export class Histogram<Label extends string = never> extends Instrument<Label, H
     const count = this.#writeBuckets(writer, series, exemplars)
     this.#writeSum(writer, series)
     this.#writeCount(writer, series, count)
-    // A bucket for each count, the sum and the count.
+    // The buckets, the sum and the count.
     return series.bounds.ends.length + 2
   }
 
@@ -200,7 +210,7 @@ export class Histogram<Label extends string = never> extends Instrument<Label, H
     ]
   }
 
-  /** Returns the number of observations. */
+  /** Writes the lines of the buckets; returns the number of observations. */
   #writeBuckets(writer: ByteWriter, series: HistogramSeries, exemplars: boolean): number {
     const { ends } = series.bounds
     const start = writer.length

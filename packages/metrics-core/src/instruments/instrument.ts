@@ -1,6 +1,6 @@
 /**
- * What counter, gauge and histogram share: series by label set with a cardinality limit. An instrument is at the same time a
- * valid metric of a prom-client `Registry`.
+ * What counter, gauge and histogram share: series by label set with a cardinality limit. An instrument is at the same
+ * time a valid metric of a prom-client `Registry`.
  *
  * @module
  */
@@ -25,8 +25,8 @@ export interface InstrumentOptions<Label extends string> {
   /** Base unit, which must be the name's suffix (`seconds`); written as `# UNIT` in OpenMetrics. */
   unit?: string
   /**
-   * The cardinality limit: series beyond those reserved. Label sets beyond it share one overflow series. `false` sets no
-   * limit. @default the plugin's `maxSeries`
+   * The cardinality limit: series beyond those reserved. Label sets beyond it share one overflow series. `false` sets
+   * no limit. @default the plugin's `maxSeries`
    */
   maxSeries?: number | false
   /** How the metric of several cluster workers is combined into one. @default 'sum' */
@@ -40,7 +40,9 @@ export interface InstrumentContext {
   constantLabels: Record<string, LabelValue>
   /** Called for each observation on an overflow series. */
   onOverflow(metric: string, maxSeries: number): void
-  /** Runs the application's collectors in at most `budgetMs`. Never rejects; returns `undefined` when there are none. */
+  /**
+   * Runs the application's collectors in at most `budgetMs`. Never rejects; returns `undefined` when there are none.
+   */
   collect(budgetMs?: number): Promise<unknown> | undefined
 }
 
@@ -55,8 +57,8 @@ export interface UnknownFamily<S extends Series> {
 export const OVERFLOW = '__overflow__'
 
 /**
- * A metric with its series. A series takes some hundred bytes and is created once per label set. Bind it with `labels()`
- * where events are frequent, and keep it.
+ * A metric with its series. A series takes some hundred bytes and is created once per label set. Bind it with
+ * `labels()` where events are frequent, and keep it.
  */
 export abstract class Instrument<Label extends string, S extends Series> {
   /** The name that the clients see: their OpenMetrics rendering cuts `_total` off it for good. */
@@ -120,17 +122,17 @@ export abstract class Instrument<Label extends string, S extends Series> {
   /** Returns the samples of a series in prom-client's JSON form. */
   protected abstract samples(series: S): InstrumentSample[]
   /**
-   * The same lines as families of type `unknown`, one for each name of the samples, without exemplars. OpenMetrics accepts
-   * an irregular metric only in this form.
+   * The same lines as families of type `unknown`, one for each name of the samples, without exemplars. OpenMetrics
+   * accepts an irregular metric only in this form.
    */
   get unknownFamilies(): UnknownFamily<S>[] {
     return [{ name: this.exposedName, write: (writer, series) => this.write(writer, series, false) }]
   }
 
   /**
-   * Returns the series of a label set, and creates it at zero when it is new. Bind it once and keep it: observing on it is
-   * one addition. Beyond `maxSeries` it returns the overflow series. Updates to a removed series are dropped. Takes an
-   * object, or one value for each label; throws for a label that the instrument does not have.
+   * Returns the series of a label set, and creates it at zero when it is new. Bind it once and keep it: observing on it
+   * is one addition. Beyond `maxSeries` it returns the overflow series. Updates to a removed series are dropped. Takes
+   * an object, or one value for each label; throws for a label that the instrument does not have.
    */
   labels(...labels: [Labels<Label>] | LabelValue[]): S {
     return this.find(this.#schema.toObject(labels))
@@ -165,7 +167,10 @@ export abstract class Instrument<Label extends string, S extends Series> {
     for (const series of this.series.values()) this.zero(series)
   }
 
-  /** Runs the collectors and returns the metric in prom-client's JSON form: the clients' registries and aggregation call it. */
+  /**
+   * Runs the collectors and returns the metric in prom-client's JSON form: the clients' registries and aggregation call
+   * it.
+   */
   async get(): Promise<InstrumentFamily> {
     await this.#context.collect()
     return { ...this.describe(), name: this.name }
@@ -245,7 +250,7 @@ export abstract class Instrument<Label extends string, S extends Series> {
 }
 
 /** An instrument of any type. */
-// biome-ignore lint/suspicious/noExplicitAny: an instrument takes its own series only, and the renderer hands it no other.
+// biome-ignore lint/suspicious/noExplicitAny: an instrument takes its own series only.
 export type AnyInstrument = Instrument<any, any>
 
 /** Returns whether a metric of a registry was created by this package. */

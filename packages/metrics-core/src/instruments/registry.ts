@@ -15,13 +15,15 @@ import { type AnyInstrument, type InstrumentContext, type InstrumentOptions, isI
 
 /** The instruments of one application. */
 export interface InstrumentRegistry {
-  /** Returns the counter of that name, and creates it when there is none. Throws when a different metric has the name. */
+  /**
+   * Returns the counter of that name, and creates it when there is none. Throws when a different metric has the name.
+   */
   counter<const Label extends string = never>(options: CounterOptions<Label>): Counter<Label>
   /** Returns the gauge of that name, and creates it when there is none. Throws when a different metric has the name. */
   gauge<const Label extends string = never>(options: GaugeOptions<Label>): Gauge<Label>
   /**
-   * Returns the histogram of that name, and creates it when there is none. Throws when a different metric, or a histogram with
-   * other buckets, has the name.
+   * Returns the histogram of that name, and creates it when there is none. Throws when a different metric, or a
+   * histogram with other buckets, has the name.
    */
   histogram<const Label extends string = never>(options: HistogramOptions<Label>): Histogram<Label>
   /** What these instruments share. Its `collect` does nothing until `createMetrics` sets it. */

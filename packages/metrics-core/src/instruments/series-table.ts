@@ -1,18 +1,23 @@
 /**
- * The series of one instrument, found by their labels. Labels are kept as the bytes that a scrape prints, next to each other
- * in chunks that series share. A string per series, which is also the key of a map entry, takes twice the memory and has
- * to be encoded at each scrape.
+ * The series of one instrument, found by their labels. Labels are kept as the bytes that a scrape prints, next to each
+ * other in chunks that series share. A string per series, which is also the key of a map entry, takes twice the memory
+ * and has to be encoded at each scrape.
  *
  * @module
  */
 import { copyKey, hashOf, isKeyOf, type LabelKey } from '../encoding/label-bytes.ts'
 import { type Bytes, type Labelled, roundUp } from '../encoding/writer.ts'
 
-/** Chunks grow with the instrument between these sizes, in bytes. A chunk is garbage once all of its series are removed. */
+/**
+ * Chunks grow with the instrument between these sizes, in bytes. A chunk is garbage once all of its series are removed.
+ */
 const SMALLEST_CHUNK = 256
 const LARGEST_CHUNK = 8192
 
-/** One series: where its label text lies (`method="GET",status="200"`), and whether it counts against the cardinality limit. */
+/**
+ * One series: where its label text lies (`method="GET",status="200"`), and whether it counts against the cardinality
+ * limit.
+ */
 export abstract class Series implements Labelled {
   // Three fields, since an object of their own would cost each series another 48 bytes.
   readonly labelView: DataView
@@ -38,8 +43,8 @@ const LARGEST_LOAD = 3 / 4
 const FEWEST_SLOTS = 8
 
 /**
- * Series by label set, in the order in which they were added: a hash table of positions in a list, with open addressing and
- * linear probing. A Map takes twice the memory and is slower to iterate.
+ * Series by label set, in the order in which they were added: a hash table of positions in a list, with open addressing
+ * and linear probing. A Map takes twice the memory and is slower to iterate.
  */
 export class SeriesTable<S extends Series> {
   size = 0
@@ -51,7 +56,10 @@ export class SeriesTable<S extends Series> {
   #used = 0
   #stored = 0
 
-  /** Returns every series, and `undefined` where one was removed. Series added during an iteration may be missing from it. */
+  /**
+   * Returns every series, and `undefined` where one was removed. Series added during an iteration may be missing from
+   * it.
+   */
   list(): ReadonlyArray<S | undefined> {
     return this.#list
   }

@@ -15,8 +15,8 @@ import { addIdentity, addProcess } from './process.ts'
 import { addResources } from './resources.ts'
 
 /**
- * Adds all of them, unless the registry holds the client's own default metrics. The function returned removes the collectors
- * and stops the observers.
+ * Adds all of them, unless the registry holds the client's own default metrics. The function returned removes the
+ * collectors and stops the observers.
  */
 export function addDefaultMetrics(metrics: Metrics): () => void {
   const known: unknown = metrics.registry.getSingleMetric(definitions.cpuUser.name)

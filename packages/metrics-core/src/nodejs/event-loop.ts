@@ -8,10 +8,15 @@ import { setImmediate } from 'node:timers/promises'
 import type { Metrics } from '../create-metrics.ts'
 import { definitions } from './metrics.ts'
 
-/** Scrapes within this many milliseconds see the same window of delays, so that two scrapers do not halve each other's. */
+/**
+ * Scrapes within this many milliseconds see the same window of delays, so that two scrapers do not halve each other's.
+ */
 const DELAY_WINDOW_MS = 5000
 
-/** Adds the metrics of the event loop, read by the collector `event_loop`; the function returned stops the histogram of delays. */
+/**
+ * Adds the metrics of the event loop, read by the collector `event_loop`; the function returned stops the histogram of
+ * delays.
+ */
 export function addEventLoop(metrics: Metrics): () => void {
   const lag = metrics.gauge(definitions.lag)
   const delays = {

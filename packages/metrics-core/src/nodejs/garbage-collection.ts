@@ -15,7 +15,9 @@ const KIND_NUMBERS: Record<(typeof GC_KINDS)[number], number> = {
   weakcb: constants.NODE_PERFORMANCE_GC_WEAKCB,
 }
 
-/** One observer for each histogram: applications that share a registry share the observer, so nothing is counted twice. */
+/**
+ * One observer for each histogram: applications that share a registry share the observer, so nothing is counted twice.
+ */
 const observers = new WeakMap<object, { users: number; stop(): void }>()
 
 /** Adds the histogram; the function returned stops the observer after its last user. */

@@ -39,7 +39,10 @@ export function addIdentity(metrics: Metrics): void {
   metrics.gauge(definitions.startTime).set(performance.timeOrigin / 1000)
 }
 
-/** Raises a counter to a total. Nothing is counted twice when applications share a registry or use it one after the other. */
+/**
+ * Raises a counter to a total. Nothing is counted twice when applications share a registry or use it one after the
+ * other.
+ */
 function raise(series: CounterSeries, total: number): void {
   series.inc(Math.max(0, total - series.value))
 }

@@ -1,6 +1,6 @@
 /**
- * What runs before an exposition is rendered: collectors, and the reading of the clients' own metrics. Scrapes that arrive
- * while a collection runs share it.
+ * What runs before an exposition is rendered: collectors, and the reading of the clients' own metrics. Scrapes that
+ * arrive while a collection runs share it.
  *
  * @module
  */

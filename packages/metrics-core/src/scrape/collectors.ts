@@ -1,6 +1,7 @@
 /**
- * Collectors: functions that read a state (a pool's connections, a queue's length) when somebody scrapes. Each has a
- * deadline and stands alone: one that throws or hangs keeps its last values, shows in the metrics, and harms no other.
+ * Collectors: functions that read a state (a pool's connections, a queue's length) at each scrape. Each has a deadline
+ * and is isolated: when one throws or hangs, its last values are exposed, the metrics show the failure, and no other
+ * collector notices.
  *
  * @module
  */
@@ -10,10 +11,13 @@ import type { ClientMetric, Family } from '../instruments/family.ts'
 import type { Gauge, GaugeSeries } from '../instruments/gauge.ts'
 import { withDeadline } from './deadline.ts'
 
-/** Reads a state and sets gauges. `signal` aborts at the deadline, `budgetMs` from now; what is set after it is exposed by the next scrape. */
+/**
+ * Reads a state and sets gauges. `signal` aborts at the deadline, `budgetMs` from now. Values set later are exposed by
+ * the next scrape.
+ */
 export type Collect = (signal: AbortSignal, budgetMs: number) => void | Promise<void>
 
-/** The gauges by which collectors are seen. */
+/** The gauges that describe collectors. */
 export interface CollectorMetrics {
   success: Gauge<'collector'>
   duration: Gauge<'collector'>
@@ -24,34 +28,34 @@ interface Collector {
   name: string
   collect: Collect
   timeoutMs: number
-  /** A run that missed its deadline and has not ended yet; the collector is not started again meanwhile. */
+  /** The current run, also after it missed its deadline. The collector is not started again until it ends. */
   running: Promise<boolean> | undefined
   isFailing: boolean
 }
 
 /** The collectors of one application. */
 export interface Collectors {
-  /** Adds a collector; the function returned removes it. A name that is taken gets a number. */
+  /** Adds a collector; the function returned removes it. A name that is taken gets a number appended. */
   add(name: string, collect: Collect, timeoutMs?: number): () => void
   /**
-   * Runs all in parallel; resolves when each has ended or missed its deadline, at most `budgetMs` from now. Never rejects.
-   * `undefined` when none has to be waited for.
+   * Runs all collectors in parallel. Resolves when each has ended or missed its deadline, at most `budgetMs` from now.
+   * Never rejects. Returns `undefined` when there are none.
    */
   run(budgetMs: number): Promise<unknown> | undefined
-  /** Reads metrics of a Prometheus client under the same conditions. */
+  /** Reads metrics of the clients' own classes under the same conditions. */
   read(metrics: readonly ClientMetric[], budgetMs: number): Promise<unknown> | undefined
-  /** What a metric of a Prometheus client said when it was last read; `undefined` when it never was, or always failed. */
+  /** Returns a client's metric as it was last read; `undefined` when it was never read successfully. */
   last(metric: ClientMetric): Family | undefined
-  /** Removes all collectors; what waits for one waits no longer. */
+  /** Removes all collectors and ends all waiting for them. */
   clear(): void
 }
 
-/** Makes the collectors of one application; `timeoutMs` is the deadline of those that have none of their own. */
+/** Creates the collectors of one application. `timeoutMs` is the deadline of collectors without their own. */
 export function createCollectors(metrics: CollectorMetrics, timeoutMs: number, log: FastifyBaseLogger): Collectors {
   const collectors = new Map<string, Collector>()
   const readers = new WeakMap<ClientMetric, Collector>()
   const families = new WeakMap<ClientMetric, Family>()
-  /** Metrics of clients that have series, since they failed at least once. */
+  /** Clients' metrics that failed at least once, and therefore have series. */
   const reported = new Set<ClientMetric>()
   const waiting = new Set<() => void>()
 
@@ -72,26 +76,26 @@ export function createCollectors(metrics: CollectorMetrics, timeoutMs: number, l
         Array.from(collectors.values(), async (collector) => {
           const start = performance.now()
           const succeeded = await runOne(collector, budgetMs)
-          // It may have been removed while it ran.
+          // The collector can be removed while it runs.
           if (isKnown(collector)) report(collector, succeeded, (performance.now() - start) / 1000)
         }),
       )
     },
 
-    read(foreign, budgetMs) {
+    read(clientMetrics, budgetMs) {
       for (const metric of reported) {
-        if (foreign.includes(metric)) continue
+        if (clientMetrics.includes(metric)) continue
         reported.delete(metric)
         removeSeries(readers.get(metric)!.name)
       }
-      if (foreign.length === 0) return undefined
+      if (clientMetrics.length === 0) return undefined
       return Promise.all(
-        foreign.map(async (metric) => {
+        clientMetrics.map(async (metric) => {
           const reader = readers.get(metric) ?? createReader(metric)
           readers.set(metric, reader)
           const start = performance.now()
           const succeeded = await runOne(reader, budgetMs)
-          // Clients' metrics seldom fail, so a series is made for the first that does.
+          // A client's metric seldom fails, so its series are created at its first failure.
           if (succeeded && !reader.isFailing) return
           reported.add(metric)
           report(reader, succeeded, (performance.now() - start) / 1000)
@@ -121,7 +125,7 @@ export function createCollectors(metrics: CollectorMetrics, timeoutMs: number, l
     for (const gauge of [metrics.success, metrics.duration, metrics.lastSuccess]) gauge.remove({ collector })
   }
 
-  /** Looked up each time: an application with the same registry removes them when it closes. */
+  /** Looks them up each time: another application with the same registry removes them when it closes. */
   function seriesOf(collector: string): Record<keyof CollectorMetrics, GaugeSeries> {
     return {
       success: metrics.success.reserve({ collector }),

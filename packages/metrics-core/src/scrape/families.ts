@@ -40,7 +40,10 @@ export function familiesOf(
   return families
 }
 
-/** Returns the labels of every series: those set on the registry itself, then `labels`. Both clients keep the former under this name. */
+/**
+ * Returns the labels of every series: those set on the registry itself, then `labels`. Both clients keep the former
+ * under this name.
+ */
 export function constantLabelsOf(
   registry: RegistryLike,
   labels: Record<string, LabelValue>,
@@ -48,7 +51,10 @@ export function constantLabelsOf(
   return { ...(registry as { _defaultLabels?: Record<string, LabelValue> })._defaultLabels, ...labels }
 }
 
-/** Returns whether an instrument's encoded series carry exactly these labels: the registry's labels can change after it was made. */
+/**
+ * Returns whether an instrument's encoded series carry exactly these labels: the registry's labels can change after it
+ * was made.
+ */
 function hasConstantLabels({ constantLabels, labelNames }: AnyInstrument, labels: Record<string, LabelValue>): boolean {
   let missing = Object.keys(constantLabels).length
   for (const label in labels) {
@@ -59,7 +65,9 @@ function hasConstantLabels({ constantLabels, labelNames }: AnyInstrument, labels
   return missing === 0
 }
 
-/** Returns an instrument as plain data without the constant labels it was made with; the renderer adds the current ones. */
+/**
+ * Returns an instrument as plain data without the constant labels it was made with; the renderer adds the current ones.
+ */
 function withoutConstantLabels(instrument: AnyInstrument): Family {
   const family = instrument.describe()
   for (const { labels } of family.values) {
@@ -68,7 +76,10 @@ function withoutConstantLabels(instrument: AnyInstrument): Family {
   return family
 }
 
-/** Returns the name under which a client's metric was registered: the clients' OpenMetrics rendering cuts `_total` off a counter's own name for good. */
+/**
+ * Returns the name under which a client's metric was registered: the clients' OpenMetrics rendering cuts `_total` off a
+ * counter's own name for good.
+ */
 function registeredName(registry: RegistryLike, metric: ClientMetric): string {
   const whole = `${metric.name}_total`
   return registry.getSingleMetric(whole) === metric ? whole : metric.name

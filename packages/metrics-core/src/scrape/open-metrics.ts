@@ -1,8 +1,8 @@
 /**
- * What OpenMetrics 1.0 refuses and text 0.0.4 allows: a counter without `_total`, sums and quantiles below zero, and a name
- * that another type claims by a suffix (gauge `jobs` beside counter `jobs_total`). Prometheus drops the whole exposition
- * for one of them, so such a family is exposed as type `unknown`, one family for each name of its samples. The numbers
- * are the same.
+ * What OpenMetrics 1.0 refuses and text 0.0.4 allows: a counter without `_total`, sums and quantiles below zero, and a
+ * name that another type claims by a suffix (gauge `jobs` beside counter `jobs_total`). Prometheus drops the whole
+ * exposition for one of them, so such a family is exposed as type `unknown`, one family for each name of its samples.
+ * The numbers are the same.
  *
  * @module
  */
