@@ -12,7 +12,6 @@ import type { Definition, Definitions, LabelValues } from '@data20/metrics-core/
 import * as queue from '@data20/queue-metrics/metrics'
 import * as system from '@data20/system-metrics/metrics'
 import * as tool from '@data20/tool-metrics/metrics'
-import { nodejsMetrics } from './nodejs.ts'
 
 export type MetricType = Definition['type']
 
@@ -41,7 +40,7 @@ export const catalogue: readonly Metric[] = [
   ...metricsOf('cache-metrics', cache),
   ...metricsOf('system-metrics', system),
   ...metricsOf('metrics-core', core),
-  ...nodejsMetrics,
+  ...metricsOf('metrics-core', { definitions: core.nodejsDefinitions, labelValues: core.nodejsLabelValues }),
 ]
 
 function metricsOf(

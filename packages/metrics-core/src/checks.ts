@@ -1,14 +1,14 @@
 /**
- * Checks of options that several plugins have. They throw an {@link InvalidOptionError}.
+ * Checks of options that several plugins have. Each throws an {@link InvalidOptionError}.
  *
  * @module
  */
 import { InvalidOptionError } from './errors.ts'
 
-/** Throws unless buckets are ascending finite numbers. */
+/** Throws unless bucket boundaries are ascending finite numbers. */
 export function checkBuckets(buckets: readonly number[], option = 'buckets'): void {
-  // Spread, since `every` passes over holes.
-  if (!Array.isArray(buckets) || ![...buckets].every(isBound)) {
+  // A copy without holes, which `every` would skip.
+  if (!Array.isArray(buckets) || !Array.from(buckets).every(isBound)) {
     throw new InvalidOptionError(option, 'ascending finite numbers', buckets)
   }
 
@@ -17,15 +17,17 @@ export function checkBuckets(buckets: readonly number[], option = 'buckets'): vo
   }
 }
 
-/** Throws unless a value is an array, whatever is in it: a text has characters too. */
+/** Throws unless a value is an array. A string is refused too, although it can be iterated. */
 export function checkList(list: unknown, option: string): void {
-  if (!Array.isArray(list)) throw new InvalidOptionError(option, 'a list', list)
+  if (!Array.isArray(list)) throw new InvalidOptionError(option, 'an array', list)
 }
 
-/** The longest that a timer of Node.js waits; with more it does not wait at all. */
-const MAX_TIMEOUT_MS = 2 ** 31 - 1
+/** Longest delay of a Node.js timer, in milliseconds. With a longer one the timer fires at once. */
+export const MAX_TIMEOUT_MS: number = 2 ** 31 - 1
 
-/** Throws unless a value is a number of milliseconds that a timer can wait; 0 only where a caller's time may be over already. */
+/**
+ * Throws unless a timer can wait that many milliseconds. 0 is allowed only with `canBeZero`, where no time may be left.
+ */
 export function checkTimeout(milliseconds: number, option: string, canBeZero = false): void {
   const isLongEnough = canBeZero ? milliseconds >= 0 : milliseconds > 0
   if (isLongEnough && milliseconds <= MAX_TIMEOUT_MS) return

@@ -1,5 +1,6 @@
 /**
- * What metrics-core says of itself. The labels come from the process, never from a request, so they need no cap.
+ * The metrics of metrics-core about itself. Their labels come from the process, never from a request, so they have no
+ * cardinality limit. Those of Node.js are in `nodejs/metrics.ts`.
  *
  * @module
  */
@@ -15,7 +16,7 @@ export const definitions = {
   scrapes: {
     type: 'counter',
     name: 'metrics_scrapes_total',
-    help: 'Scrapes by the HTTP status that answered them.',
+    help: 'Scrapes by HTTP status of the response.',
     labelNames: ['status'],
     maxSeries: false,
   },
@@ -27,14 +28,14 @@ export const definitions = {
   overflow: {
     type: 'counter',
     name: 'metrics_series_overflow_total',
-    help: 'Observations folded into the overflow series of a metric that has reached its cap.',
+    help: 'Observations on the overflow series of a metric that has reached its cardinality limit.',
     labelNames: ['metric'],
     maxSeries: false,
   },
   collectorSuccess: {
     type: 'gauge',
     name: 'metrics_collector_success',
-    help: 'Whether the last run of a collector ended well and in time.',
+    help: 'Whether the last run of a collector succeeded before its deadline.',
     aggregator: 'min',
     labelNames: ['collector'],
     maxSeries: false,
@@ -42,7 +43,7 @@ export const definitions = {
   collectorDuration: {
     type: 'gauge',
     name: 'metrics_collector_duration_seconds',
-    help: 'Time that the last run of a collector took, its deadline at most.',
+    help: 'Duration of the last run of a collector, at most its deadline.',
     aggregator: 'max',
     labelNames: ['collector'],
     maxSeries: false,
@@ -50,7 +51,7 @@ export const definitions = {
   collectorLastSuccess: {
     type: 'gauge',
     name: 'metrics_collector_last_success_timestamp_seconds',
-    help: 'Seconds since the epoch at which a collector last ended well: the age of the values that it shows.',
+    help: 'Time of the last success of a collector in seconds since the epoch; its values are as old as that.',
     aggregator: 'min',
     labelNames: ['collector'],
     maxSeries: false,
@@ -58,14 +59,14 @@ export const definitions = {
   errors: {
     type: 'counter',
     name: 'metrics_errors_total',
-    help: 'Callbacks of the application that threw while something was measured, by the plugin that called them.',
+    help: "Errors thrown by the application's own callbacks, by the plugin that called them.",
     labelNames: ['plugin'],
     maxSeries: false,
   },
   appInfo: {
     type: 'gauge',
     name: 'app_info',
-    help: 'The application that this exposition is of; always 1.',
+    help: 'Name and version of the application, and the Node.js version; always 1.',
     aggregator: 'first',
     labelNames: ['name', 'node_version', 'version'],
     maxSeries: false,
@@ -77,3 +78,5 @@ export const SCRAPE_STATUSES: readonly number[] = [200, 401, 500, 503]
 
 /** The values of labels that have a fixed set of them. */
 export const labelValues: LabelValues = { status: SCRAPE_STATUSES.map(String) }
+
+export { definitions as nodejsDefinitions, labelValues as nodejsLabelValues } from './nodejs/metrics.ts'

@@ -1,9 +1,19 @@
+/**
+ * The options of metrics-core: what each means, its default, and its check.
+ *
+ * @module
+ */
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
 import type { preHandlerAsyncHookHandler, preHandlerHookHandler } from 'fastify'
-import type { LabelValue } from './instruments/labels.ts'
+import { Registry } from 'prom-client'
+import { checkTimeout } from './checks.ts'
+import type { LabelValue } from './encoding/labels.ts'
+import { InvalidOptionError } from './errors.ts'
 
 /**
- * The part of a Prometheus client's registry that is used here: prom-client 15 and `@prometheus-io/client` both have it.
- * The methods take and return the client's own metric classes.
+ * The part of a Prometheus client's registry that is used here: prom-client 15 and `@prometheus-io/client` both have
+ * it. The methods take and return the client's own metric classes.
  */
 export interface RegistryLike {
   // biome-ignore-start lint/suspicious/noExplicitAny: the two clients' metric classes share no type.
@@ -15,52 +25,51 @@ export interface RegistryLike {
   metrics(): Promise<string>
 }
 
-/** How `GET /metrics` is protected: a bearer token, or basic credentials, compared in constant time. */
+/** How `GET /metrics` is protected: a bearer token or basic credentials, compared in constant time. */
 export type Auth = { bearer: string } | { username: string; password: string }
+
+type PreHandler = preHandlerHookHandler | preHandlerAsyncHookHandler
 
 export interface MetricsCoreOptions {
   /**
    * The registry that holds every metric of this application: one of prom-client 15 or of `@prometheus-io/client`.
-   * Never the global one unless it is handed in.
-   * @default a new prom-client Registry of this Fastify instance
+   * The global registry is used only if it is passed here.
+   * @default a new prom-client Registry for this Fastify instance
    */
   registry?: RegistryLike
 
   /**
-   * Where the exposition is served; `false` for nowhere (`fastify.metrics.expose()` still makes it).
+   * Path of the exposition. `false` adds no route; `fastify.metrics.expose()` still works.
    * @default '/metrics'
    */
   path?: string | false
 
   /**
-   * Metrics of Node.js and of the process, under prom-client's names.
+   * Adds metrics of Node.js and of the process, under prom-client's names.
    * @default true
    */
   defaultMetrics?: boolean
 
   /**
-   * Series that each metric may have beyond those known beforehand (registered routes, tools). What exceeds it is
-   * counted in one series whose labels are all `__overflow__`.
+   * The cardinality limit of each metric: series it may have beyond those known beforehand (registered routes, tools).
+   * Label sets beyond the limit share one series whose labels are all `__overflow__`.
    * @default 1000
    */
   maxSeries?: number
 
   /**
-   * Labels on every series of this application. Labels of the scrape target (`instance`, `job`) are Prometheus's to set.
+   * Labels on every series of this application. Leave labels of the scrape target (`instance`, `job`) to Prometheus.
    * @default {}
    */
   labels?: Record<string, LabelValue>
 
-  /** Who may scrape; everybody when unset. */
+  /** Credentials that a scraper has to send. Without this option, everybody may scrape. */
   auth?: Auth
 
-  /** Fastify's own kind of check on the route, run after `auth`. */
-  preHandler?:
-    | preHandlerHookHandler
-    | preHandlerAsyncHookHandler
-    | Array<preHandlerHookHandler | preHandlerAsyncHookHandler>
+  /** Fastify `preHandler` hooks of the route; they run after `auth`. */
+  preHandler?: PreHandler | PreHandler[]
 
-  /** Serves the exposition on a port of its own instead of a route of the application. `host` is 127.0.0.1 when unset. */
+  /** Serves the exposition on a port of its own instead of a route of the application. `host` defaults to 127.0.0.1. */
   listen?: { port: number; host?: string }
 
   /**
@@ -71,8 +80,9 @@ export interface MetricsCoreOptions {
   collectorTimeoutMs?: number
 
   /**
-   * Scrapes whose answer is being made at the same time; further ones get 503. Concurrent scrapes share one collection in any
-   * case. An answer that a slow reader has not taken yet is not counted: a few stalled readers would shut out Prometheus.
+   * Number of scrapes whose response is being made at the same time; more get status 503. Concurrent scrapes share one
+   * collection in any case. A response that a slow client has not read yet does not count: otherwise a few stalled
+   * clients would shut out Prometheus.
    * @default 40 (node_exporter's)
    */
   maxConcurrentScrapes?: number
@@ -80,14 +90,90 @@ export interface MetricsCoreOptions {
   /**
    * With `node:cluster`, set in the primary and in its workers (one application in each): the primary exposes all
    * processes, itself included, as one. Counters and histograms are summed, gauges combined by their `aggregator`.
-   * What a worker that has ended counted stays in the sums. A worker's own exposition is of that worker alone.
+   * Counts of a worker that has ended stay in the sums. A worker's own exposition is of that worker alone.
    * @default false
    */
   cluster?: boolean
 
   /**
-   * What `app_info` says.
+   * The labels `name` and `version` of `app_info`.
    * @default name and version from package.json in the working directory
    */
   app?: { name: string; version: string }
+}
+
+/** Options with every default applied. */
+export interface ResolvedOptions {
+  registry: RegistryLike
+  path: string | false
+  defaultMetrics: boolean
+  maxSeries: number
+  labels: Record<string, LabelValue>
+  auth: Auth | undefined
+  preHandler: PreHandler | PreHandler[] | undefined
+  listen: { port: number; host: string } | undefined
+  collectorTimeoutMs: number
+  maxConcurrentScrapes: number
+  cluster: boolean
+  app: { name: string; version: string }
+}
+
+/** Applies the defaults and checks the values. Throws an {@link InvalidOptionError}. */
+export function resolveOptions(options: MetricsCoreOptions): ResolvedOptions {
+  const {
+    registry = new Registry(),
+    path: route = '/metrics',
+    defaultMetrics = true,
+    maxSeries = 1000,
+    labels = {},
+    auth,
+    preHandler,
+    listen,
+    collectorTimeoutMs = 1000,
+    maxConcurrentScrapes = 40,
+    cluster = false,
+    app = readPackage(),
+  } = options
+
+  if (route !== false && !`${route}`.startsWith('/')) {
+    throw new InvalidOptionError('path', 'a path that begins with /', route)
+  }
+  if (!(maxSeries >= 0)) throw new InvalidOptionError('maxSeries', 'a number ≥ 0', maxSeries)
+  checkTimeout(collectorTimeoutMs, 'collectorTimeoutMs')
+  if (!(maxConcurrentScrapes >= 1)) {
+    throw new InvalidOptionError('maxConcurrentScrapes', 'a number ≥ 1', maxConcurrentScrapes)
+  }
+
+  return {
+    registry,
+    path: route,
+    defaultMetrics,
+    maxSeries,
+    labels,
+    auth,
+    preHandler,
+    listen: listen && withDefaultHost(listen),
+    collectorTimeoutMs,
+    maxConcurrentScrapes,
+    cluster,
+    app,
+  }
+}
+
+function withDefaultHost({ port, host = '127.0.0.1' }: { port: number; host?: string }): {
+  port: number
+  host: string
+} {
+  return { port, host }
+}
+
+function readPackage(): { name: string; version: string } {
+  try {
+    const { name = 'unknown', version = 'unknown' } = JSON.parse(
+      readFileSync(path.join(process.cwd(), 'package.json'), 'utf8'),
+    )
+    return { name, version }
+  } catch {
+    return { name: 'unknown', version: 'unknown' }
+  }
 }

@@ -1,15 +1,15 @@
 /**
- * Standing between a caller and a method without either of them noticing.
+ * Replaces a method of one object so that neither its callers nor the method notice.
  *
  * @module
  */
 
-/** A method whose arguments are handed on as they came. */
+/** A method that is called with the arguments and the `this` of the original. */
 export type Method = (this: unknown, ...args: unknown[]) => unknown
 
 /**
- * Replaces a method of one object, never of its prototype. The function returned puts back what was there; where somebody
- * else has replaced the method since, it leaves theirs alone.
+ * Replaces a method of one object, never of its prototype. The function returned restores the previous method, unless
+ * the method was replaced again in the meantime.
  */
 export function patch(target: object, name: string, wrap: (original: Method) => Method): () => void {
   const before = Object.getOwnPropertyDescriptor(target, name)

@@ -4,16 +4,18 @@
  * @module
  */
 import type { FastifyInstance } from 'fastify'
+import type { Metrics } from './create-metrics.ts'
 import { metricsCore } from './index.ts'
-import type { Metrics } from './registry.ts'
 
-/** Registers metrics-core with its defaults unless the application has registered it. The first line of every plugin. */
+/**
+ * Registers metrics-core with its defaults unless the application has registered it. The first line of every plugin.
+ */
 export async function ensureMetrics(fastify: FastifyInstance): Promise<Metrics> {
   if (!fastify.hasDecorator('metrics')) await fastify.register(metricsCore)
   return fastify.metrics
 }
 
-export { checkBuckets, checkList, checkTimeout } from './checks.ts'
+export { checkBuckets, checkList, checkTimeout, MAX_TIMEOUT_MS } from './checks.ts'
 export type { Definition, Definitions, LabelValues } from './definition.ts'
 export { AlreadyRegisteredError, InvalidOptionError } from './errors.ts'
 export { type Method, patch } from './patch.ts'

@@ -80,15 +80,15 @@ t.test('the names, types, labels and help texts of our own metrics are these', a
     return [name, type, [...(labels ?? '').matchAll(/(\w+)="/g)].map(([, label]) => label).join(), help].join(' | ')
   })
   t.same(own.sort(), [
-    'app_info | gauge | name,node_version,version | The application that this exposition is of; always 1.',
-    'metrics_collector_duration_seconds | gauge | collector | Time that the last run of a collector took, its deadline at most.',
-    'metrics_collector_last_success_timestamp_seconds | gauge | collector | Seconds since the epoch at which a collector last ended well: the age of the values that it shows.',
-    'metrics_collector_success | gauge | collector | Whether the last run of a collector ended well and in time.',
-    'metrics_errors_total | counter | plugin | Callbacks of the application that threw while something was measured, by the plugin that called them.',
+    'app_info | gauge | name,node_version,version | Name and version of the application, and the Node.js version; always 1.',
+    'metrics_collector_duration_seconds | gauge | collector | Duration of the last run of a collector, at most its deadline.',
+    'metrics_collector_last_success_timestamp_seconds | gauge | collector | Time of the last success of a collector in seconds since the epoch; its values are as old as that.',
+    'metrics_collector_success | gauge | collector | Whether the last run of a collector succeeded before its deadline.',
+    "metrics_errors_total | counter | plugin | Errors thrown by the application's own callbacks, by the plugin that called them.",
     'metrics_scrape_duration_seconds | histogram | le | Time from a scrape request to its exposition, collectors included.',
-    'metrics_scrapes_total | counter | status | Scrapes by the HTTP status that answered them.',
+    'metrics_scrapes_total | counter | status | Scrapes by HTTP status of the response.',
     'metrics_series | gauge |  | Series in the last exposition.',
-    'metrics_series_overflow_total | counter | metric | Observations folded into the overflow series of a metric that has reached its cap.',
+    'metrics_series_overflow_total | counter | metric | Observations on the overflow series of a metric that has reached its cardinality limit.',
   ])
   const defaults = [...text.matchAll(/^# TYPE ((?:nodejs|process)_\S+) (\S+)$/gm)].map(
     ([, name, type]) => `${name} ${type}`,
@@ -587,7 +587,7 @@ t.test('wrong options fail at registration and say what was expected', async (t)
     [{ auth: {} }, /`auth` to be \{ bearer \} or \{ username, password \}/],
     [{ auth: { bearer: undefined } }, /`auth`/],
     [{ auth: { bearer: '' } }, /`auth`/],
-    [{ auth: { bearer: 'secret\n' } }, /^Expected option `auth.bearer` to be printable ASCII .* got another text$/],
+    [{ auth: { bearer: 'secret\n' } }, /^Expected option `auth.bearer` to be printable ASCII .* got another string$/],
     [{ auth: { username: 'a', password: undefined } }, /`auth`/],
     [{ auth: { username: 'a:b', password: 'c' } }, /`auth`/],
     [{ auth: null }, /`auth`/],

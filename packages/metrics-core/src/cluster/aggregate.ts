@@ -1,17 +1,16 @@
 /**
- * Metrics of several processes as one.
+ * Combines the metrics of several processes into one set.
  *
  * @module
  */
-import type { ForeignFamily, ForeignSample } from '../encoding/exposition.ts'
-import type { Aggregator } from '../instruments/instrument.ts'
-import { type LabelValue, labelValueText } from '../instruments/labels.ts'
+import { type LabelValue, labelValueText } from '../encoding/labels.ts'
+import type { Aggregator, Family, Sample } from '../instruments/family.ts'
 
-/** The metrics of one process, in a form that survives being sent as JSON. */
-export type Snapshot = ForeignFamily[]
+/** The metrics of one process, in a form that JSON preserves. */
+export type Snapshot = Family[]
 
 interface Combined {
-  sample: ForeignSample
+  sample: Sample
   values: number[]
 }
 
@@ -25,11 +24,11 @@ const COMBINE: Record<Aggregator, (values: number[]) => number> = {
 }
 
 /**
- * Combines the samples that have one name and one label set, as their family's aggregator says; the first process that
- * has a family describes it. The exemplar kept is the latest.
+ * Combines samples of the same name and label set by the aggregator of their family. Help, type and aggregator are
+ * those of the first process that has the family. The latest exemplar is kept.
  */
 export function aggregate(snapshots: readonly Snapshot[]): Snapshot {
-  const families = new Map<string, { family: ForeignFamily; samples: Map<string, Combined> }>()
+  const families = new Map<string, { family: Family; samples: Map<string, Combined> }>()
   for (const family of snapshots.flat()) {
     if (family.aggregator === 'omit') continue
     const known = families.get(family.name) ?? { family, samples: new Map<string, Combined>() }
@@ -52,27 +51,30 @@ export function aggregate(snapshots: readonly Snapshot[]): Snapshot {
   })
 }
 
-/** What stays true of a process that has ended: what it counted. */
+/** Returns the part of a snapshot that stays true after its process has ended: everything counted. */
 export function countedOnly(snapshot: Snapshot): Snapshot {
-  const isCount = (type: string, { metricName = '' }: ForeignSample) =>
+  const isCount = (type: string, { metricName = '' }: Sample) =>
     type === 'counter' || type === 'histogram' || (type === 'summary' && /_(sum|count)$/.test(metricName))
   return snapshot
     .map((family) => ({ ...family, values: (family.values ?? []).filter((sample) => isCount(family.type, sample)) }))
     .filter(({ values }) => values.length > 0)
 }
 
-/** A family with all labels in place and numbers that JSON can carry: it turns NaN and the infinities into `null`. */
-export function toPortable(family: ForeignFamily, defaultLabels: Record<string, LabelValue>): ForeignFamily {
+/**
+ * Returns a family with all labels in place, and with NaN and the infinities as strings, since JSON turns them into
+ * `null`.
+ */
+export function toPortable(family: Family, defaultLabels: Record<string, LabelValue>): Family {
   return {
     ...family,
     values: (family.values ?? []).map(({ labels, sharedLabels, value, ...sample }) => ({
       ...sample,
-      labels: toTexts({ ...defaultLabels, ...sharedLabels, ...labels }),
+      labels: toStrings({ ...defaultLabels, ...sharedLabels, ...labels }),
       value: (Number.isFinite(value) ? value : `${value}`) as number,
     })),
   }
 }
 
-function toTexts(labels: Record<string, LabelValue>): Record<string, string> {
+function toStrings(labels: Record<string, LabelValue>): Record<string, string> {
   return Object.fromEntries(Object.entries(labels).map(([name, value]) => [name, labelValueText(value)]))
 }

@@ -1,12 +1,12 @@
 /**
- * Numbers as text, written where they are sent from. The runtime's own conversion looks for the shortest text, by a call
- * into it and with a string that is garbage at once; the sums of histograms, which seldom repeat, made that dear.
+ * Writes numbers as text into a buffer. The runtime's own conversion searches for the shortest text and allocates a
+ * string. That is slow for the sums of histograms, which differ at each scrape.
  *
  * @module
  */
-import { formatValue } from '../instruments/labels.ts'
+import { formatValue } from './labels.ts'
 
-/** Bytes that a number takes at most; `-1.2345678901234567e-100` takes 24. */
+/** Largest length of a number in bytes; `-1.2345678901234567e-100` has 24. */
 export const LONGEST_NUMBER = 32
 
 const ZERO = 48
@@ -14,24 +14,24 @@ const POINT = 46
 const MINUS = 45
 /** Whole numbers below this are written with 32-bit arithmetic. */
 const SMALL = 1_000_000_000
-/** Smaller fractions are left to the runtime: from here on, products with 10⁸ are exact. */
+/** Smaller numbers are left to the runtime. From here on, products with 10⁸ are exact. */
 const SMALLEST_FRACTION = 2 ** -8
-/** From here on the doubles are whole numbers, and not all of them. */
+/** From here on not every whole number is a double. */
 const LARGEST = 2 ** 53
-/** The upper half of a fraction's bits has this unit. */
+/** Inverse of the unit of the upper half of a fraction's bits. */
 const HALF_UNIT = 2 ** 26
-/** A decimal of so many digits is the only one of its length that a double is next to. */
+/** Digits up to which each decimal has a double of its own. */
 const SHORT_DIGITS = 15
-/** So many digits tell every double from its neighbours. */
+/** Digits that distinguish every double from its neighbours. */
 const ALL_DIGITS = 17
 const CHUNK_DIGITS = 8
 const CHUNK = 10 ** CHUNK_DIGITS
-/** Exact, as powers of ten are up to the 22nd. */
+/** Exact: powers of ten are doubles up to the 22nd. */
 const POWERS = Array.from({ length: 20 }, (_, power) => Number(`1e${power}`))
 
 /**
- * Writes a number as Prometheus reads it, at most {@link LONGEST_NUMBER} bytes; returns the position after it. Read back,
- * the text is the same number: it has the shortest form where 15 digits are enough, and 17 digits where they are not.
+ * Writes a number as Prometheus reads it, at most {@link LONGEST_NUMBER} bytes; returns the position after it. Read
+ * back, the text is the same number. It is the shortest text where 15 digits are enough, and has 17 digits otherwise.
  */
 export function writeNumber(bytes: Uint8Array, at: number, value: number): number {
   if (value >= 0 && value < SMALL && Number.isInteger(value)) return writeSmall(bytes, at, value | 0)
@@ -42,7 +42,7 @@ export function writeNumber(bytes: Uint8Array, at: number, value: number): numbe
   return writeDecimal(bytes, isNegative ? at + 1 : at, size)
 }
 
-/** A whole number ≥ 0 below 2³¹. */
+/** Writes a whole number ≥ 0 below 2³¹. */
 function writeSmall(bytes: Uint8Array, at: number, integer: number): number {
   const end = at + countDigits(integer)
   writeChunk(bytes, at, end - 1, integer)
@@ -56,7 +56,7 @@ function writeDecimal(bytes: Uint8Array, at: number, value: number): number {
   if (whole === value) return point
   bytes[point] = POINT
 
-  // Zeros after the point are no digits that count, nor is the one before it.
+  // Leading zeros, before and after the point, are not significant digits.
   const digitsBefore = whole > 0 ? wholeDigits : value >= 0.1 ? 0 : value >= 0.01 ? -1 : -2
   let end = writeShortFraction(bytes, point + 1, value, whole, SHORT_DIGITS - digitsBefore)
   if (end < 0) end = writeFraction(bytes, point + 1, value - whole, ALL_DIGITS - digitsBefore)
@@ -64,18 +64,18 @@ function writeDecimal(bytes: Uint8Array, at: number, value: number): number {
   return end
 }
 
-/** Writes the fraction if so many decimals are enough, and returns -1 if not. */
+/** Writes the fraction if that many decimals are enough; returns -1 otherwise. */
 function writeShortFraction(bytes: Uint8Array, at: number, value: number, whole: number, decimals: number): number {
   if (decimals < 1) return -1
   const power = POWERS[decimals]!
   const scaled = Math.round(value * power)
-  // Both are exact, so their quotient is the double that the decimal is read as (Clinger 1990).
+  // Both are exact, so their quotient is the double as which the decimal is read (Clinger 1990).
   return scaled / power === value ? writeDigits(bytes, at, scaled - whole * power, decimals) : -1
 }
 
 /**
- * Writes so many decimals of a fraction. Times 10⁸ each half of its bits is exact, and so is what remains after the
- * first eight digits; the rest is rounded once, with an error below a thousandth of the last digit.
+ * Writes that many decimals of a fraction. Each half of its bits times 10⁸ is exact, and so is the remainder after the
+ * first eight digits. The remainder is rounded once, with an error below a thousandth of the last digit.
  */
 function writeFraction(bytes: Uint8Array, at: number, fraction: number, decimals: number): number {
   const left = decimals - CHUNK_DIGITS
@@ -95,7 +95,7 @@ function writeFraction(bytes: Uint8Array, at: number, fraction: number, decimals
   return writeDigits(bytes, writeDigits(bytes, at, chunk, CHUNK_DIGITS), last, left)
 }
 
-/** A whole number ≥ 0 below 2⁵³ with so many digits, zeros first. */
+/** Writes a whole number ≥ 0 below 2⁵³ with that many digits, zeros first. */
 function writeDigits(bytes: Uint8Array, at: number, integer: number, digits: number): number {
   let rest = integer
   let position = at + digits - 1
@@ -108,7 +108,7 @@ function writeDigits(bytes: Uint8Array, at: number, integer: number, digits: num
   return at + digits
 }
 
-/** A whole number ≥ 0 below 2³¹ from one position to another. */
+/** Writes a whole number ≥ 0 below 2³¹ from one position to another. */
 function writeChunk(bytes: Uint8Array, first: number, last: number, integer: number): void {
   let rest = integer | 0
   for (let position = last; position >= first; position -= 1) {
@@ -118,7 +118,7 @@ function writeChunk(bytes: Uint8Array, first: number, last: number, integer: num
   }
 }
 
-/** For texts so short that the call into the runtime would cost more than they. */
+/** Writes a string so short that a call into the runtime would cost more. */
 function writeText(bytes: Uint8Array, at: number, text: string): number {
   for (let index = 0; index < text.length; index += 1) bytes[at + index] = text.charCodeAt(index)
   return at + text.length

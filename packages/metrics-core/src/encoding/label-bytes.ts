@@ -1,80 +1,81 @@
 /**
- * One scratch buffer, in which a label set is turned into bytes to be looked for: half the way of a labelled
- * observation. Nothing of an application's own runs between {@link encode} and the use of what it left.
+ * Encodes a label set as bytes, to look a series up by: half of the cost of a labelled observation. All calls share one
+ * key and one buffer, so that a lookup allocates neither.
  *
  * @module
  */
 import { randomInt } from 'node:crypto'
-import { escapeLabelValue } from '../instruments/labels.ts'
-import { type Bytes, roundUp, viewOf } from './writer.ts'
+import { escapeLabelValue } from './labels.ts'
+import { type Bytes, type Labelled, roundUp, viewOf } from './writer.ts'
 
-/** A scratch buffer larger than this is not kept. */
+/** The buffer is replaced by a small one after it grew beyond this, in bytes. */
 const LARGEST_SCRATCH = 65_536
-/** Longer texts are written by the runtime: it is faster per character, and dearer per call. */
+/** UTF-16 units from which Buffer's own encoder is faster than a loop, in spite of the call. */
 const LONG_TEXT = 64
 
-/** So that nobody can know which labels meet in one hash. */
+/** Secret, so that nobody can construct labels that share a hash. */
 const SEED = randomInt(2 ** 31)
 const MULTIPLIER = randomInt(2 ** 31) | 1
 
+/**
+ * An encoded label set and its hash. It is valid until the next {@link encode}, and no application code may run until
+ * then.
+ */
+export interface LabelKey extends Bytes {
+  readonly hash: number
+}
+
 let scratch = Buffer.alloc(1024)
-let view = viewOf(scratch)
-let length = 0
+const key = { view: viewOf(scratch), start: 0, length: 0, hash: 0 }
 
 /**
- * Encodes label values, each after the part of the text that stands before it, up to `end`. Zeros fill up the last word.
- * The values are texts, not escaped yet.
+ * Encodes label values, each after the text that precedes it, then `end`. Zeros pad the last word. The values are not
+ * escaped yet. Returns the shared key.
  */
-export function encode(before: readonly Bytes[], values: readonly string[], end: Bytes): void {
+export function encode(before: readonly Bytes[], values: readonly string[], end: Bytes): LabelKey {
   let needed = roundUp(end.length) + 4
   // A UTF-16 unit takes at most three bytes, and an escape by number seven.
   for (let index = 0; index < values.length; index += 1) needed += before[index]!.length + values[index]!.length * 7
   if (needed > scratch.length || scratch.length > LARGEST_SCRATCH) {
     scratch = Buffer.alloc(Math.max(needed, 1024))
-    view = viewOf(scratch)
+    key.view = viewOf(scratch)
   }
-  length = 0
+  const { view } = key
+  let length = 0
   for (let index = 0; index < values.length; index += 1) {
-    put(before[index]!)
-    putValue(values[index]!)
+    length = put(view, length, before[index]!)
+    length = putValue(length, values[index]!)
   }
-  put(end)
+  length = put(view, length, end)
   view.setInt32(length, 0)
+  key.length = length
+  key.hash = hash(view, 0, length)
+  return key
 }
 
-/** Bytes of what was encoded. */
-export function encodedLength(): number {
-  return length
-}
-
-/** Copies what was encoded, in whole words. */
-export function copyEncoded(to: DataView, start: number): void {
+/** Copies a key in whole words. */
+export function copyKey({ view, length }: LabelKey, to: DataView, start: number): void {
   for (let offset = 0; offset < length; offset += 4) to.setInt32(start + offset, view.getInt32(offset))
 }
 
-/** Whether these bytes, filled up with zeros, are what was encoded. */
-export function isEncoded(bytes: Bytes): boolean {
-  if (bytes.length !== length) return false
+/** Returns whether a key is the label set of a series. */
+export function isKeyOf({ view, length }: LabelKey, { labelView, labelStart, labelLength }: Labelled): boolean {
+  if (labelLength !== length) return false
   for (let offset = 0; offset < length; offset += 4) {
-    if (bytes.view.getInt32(bytes.start + offset) !== view.getInt32(offset)) return false
+    if (labelView.getInt32(labelStart + offset) !== view.getInt32(offset)) return false
   }
   return true
 }
 
-/** A hash of what was encoded. */
-export function hashEncoded(): number {
-  return hash(view, 0, length)
-}
-
-/** The same hash of bytes that were encoded once, filled up with zeros. */
-export function hashBytes(bytes: Bytes): number {
-  return hash(bytes.view, bytes.start, bytes.length)
+/** Returns the hash that the key of a series has. */
+export function hashOf({ labelView, labelStart, labelLength }: Labelled): number {
+  return hash(labelView, labelStart, labelLength)
 }
 
 /**
- * Below 2³⁰, so that V8 keeps it as a small integer. By MurmurHash2's constant and shifts; the second multiplication makes what
- * becomes of a difference depend on a secret, where a difference of the highest bit alone would pass as it is, to be cancelled
- * by the next word.
+ * Hashes whole words. The result is below 2³⁰, so that V8 keeps it as a small integer. Constant and shifts are
+ * MurmurHash2's. The second multiplication makes the outcome of a difference depend on a secret: without it, a
+ * difference of the highest bit alone would pass unchanged, and the next word could cancel it.
  */
 function hash(words: DataView, start: number, length: number): number {
   let hash = SEED ^ length
@@ -86,29 +87,23 @@ function hash(words: DataView, start: number, length: number): number {
   return (hash ^ (hash >>> 15)) & 0x3fffffff
 }
 
-function put(bytes: Bytes): void {
-  const to = length
-  for (let offset = 0; offset < bytes.length; offset += 4) {
-    view.setInt32(to + offset, bytes.view.getInt32(bytes.start + offset))
-  }
-  length = to + bytes.length
+/** Writes bytes in whole words; returns the position after them. */
+function put(to: DataView, at: number, { view, start, length }: Bytes): number {
+  for (let offset = 0; offset < length; offset += 4) to.setInt32(at + offset, view.getInt32(start + offset))
+  return at + length
 }
 
-function putValue(value: string): void {
-  if (value.length >= LONG_TEXT) {
-    length += scratch.write(escapeLabelValue(value), length)
-    return
-  }
+/** Writes a label value, escaped; returns the position after it. */
+function putValue(at: number, value: string): number {
+  if (value.length >= LONG_TEXT) return at + scratch.write(escapeLabelValue(value), at)
   const bytes = scratch
-  const to = length
   for (let index = 0; index < value.length; index += 1) {
     const code = value.charCodeAt(index)
-    // NUL, newline, quote, backslash, and what is not ASCII.
+    // NUL, newline, quote and backslash are escaped; everything beyond ASCII needs an encoder.
     if (code >= 0x80 || code === 0 || code === 10 || code === 34 || code === 92) {
-      length += scratch.write(escapeLabelValue(value), to)
-      return
+      return at + scratch.write(escapeLabelValue(value), at)
     }
-    bytes[to + index] = code
+    bytes[at + index] = code
   }
-  length = to + value.length
+  return at + value.length
 }

@@ -1,10 +1,10 @@
 /**
- * Which exposition format and which content coding a scraper gets, from its `Accept` and `Accept-Encoding`.
+ * Chooses the exposition format and the content coding from a scraper's `Accept` and `Accept-Encoding`.
  *
  * @module
  */
 
-/** The formats, each with the exact content type that Prometheus expects. */
+/** The content type of each format, exactly as Prometheus expects it. */
 export const CONTENT_TYPES = {
   text: 'text/plain; version=0.0.4; charset=utf-8',
   openMetrics: 'application/openmetrics-text; version=1.0.0; charset=utf-8',
@@ -12,14 +12,14 @@ export const CONTENT_TYPES = {
 
 export type Format = keyof typeof CONTENT_TYPES
 
-/** The format with the highest quality; text 0.0.4 when nothing fits, so that a person with curl reads text. */
+/** Returns the format with the highest quality; text 0.0.4 when none fits, so that curl shows text. */
 export function negotiateFormat(accept: string | undefined): Format {
   if (accept === undefined) return 'text'
   let best: Format = 'text'
   let bestQuality = 0
   for (const { value, parameters, quality } of parseHeader(accept)) {
     const format = formatOf(value, parameters)
-    // The first of equals wins: a scraper writes what it prefers first.
+    // The first of equals wins: scrapers list the preferred format first.
     if (format !== undefined && quality > bestQuality) {
       best = format
       bestQuality = quality
@@ -28,7 +28,7 @@ export function negotiateFormat(accept: string | undefined): Format {
   return best
 }
 
-/** Whether gzip is accepted. */
+/** Returns whether gzip is accepted. */
 export function acceptsGzip(acceptEncoding: string | undefined): boolean {
   const codings = parseHeader(acceptEncoding)
   const gzip = codings.find(({ value }) => value === 'gzip') ?? codings.find(({ value }) => value === '*')
@@ -44,7 +44,10 @@ function formatOf(type: string, parameters: Map<string, string>): Format | undef
   return type === '*/*' || type === 'text/*' ? 'text' : undefined
 }
 
-/** A list header (RFC 9110, 5.6.1 and 12.4.2): values with parameters and quality, 1 where it is absent, 0 where it is no number. */
+/**
+ * Parses a list header (RFC 9110, 5.6.1 and 12.4.2) into values with parameters and quality. An absent quality is 1,
+ * one that is not a number is 0.
+ */
 function parseHeader(header = ''): Array<{ value: string; parameters: Map<string, string>; quality: number }> {
   return header
     .split(',')

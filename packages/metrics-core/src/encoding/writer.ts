@@ -1,21 +1,29 @@
 /**
- * The exposition as bytes, put together where it is sent from. A string made of parts is a tree, and to write it is to
- * call into the runtime and walk that tree; what a scrape repeats is kept as bytes and copied eight at a time instead.
+ * Builds an exposition in one buffer. Building it as a string is slow: V8 keeps a concatenated string as a tree, which
+ * has to be walked to encode it. Text that repeats from scrape to scrape is encoded once and copied, eight bytes at a
+ * time.
  *
  * @module
  */
 import { LONGEST_NUMBER, writeNumber } from './decimal.ts'
 
-/** UTF-8 text that can be read four bytes at a time to its end: up to three more follow it. */
+/** UTF-8 text, padded so that it can be read four bytes at a time to its end. */
 export interface Bytes {
   readonly view: DataView
   readonly start: number
   readonly length: number
 }
 
-/** Bytes for which every piece leaves room behind it: separators, and what a copy by words writes beyond its end. */
+/** A series: where the text of its labels lies, readable like {@link Bytes}. */
+export interface Labelled {
+  readonly labelView: DataView
+  readonly labelStart: number
+  readonly labelLength: number
+}
+
+/** Bytes that stay free behind every piece: for separators, and for what a copy by words writes beyond its end. */
 const SPARE = 4
-/** A copy by words of eight bytes. */
+/** Bytes of a word. */
 const WORD = 8
 const SPACE = 32
 const COMMA = 44
@@ -29,12 +37,12 @@ export interface Name {
   readonly open: Bytes
 }
 
-/** Makes a {@link Name}. */
+/** Encodes a {@link Name}. */
 export function toName(name: string): Name {
   return { plain: toBytes(name), open: toBytes(`${name}{`) }
 }
 
-/** A text to be copied again and again. */
+/** Encodes text that is copied many times. */
 export function toBytes(text: string): Bytes {
   const bytes = Buffer.from(text)
   const view = new DataView(new ArrayBuffer(roundUp(bytes.length)))
@@ -42,12 +50,12 @@ export function toBytes(text: string): Bytes {
   return { view, start: 0, length: bytes.length }
 }
 
-/** The next multiple of four. */
+/** Returns the next multiple of four. */
 export function roundUp(length: number): number {
   return (length + 3) & ~3
 }
 
-/** A buffer that grows; positions in it stay true when it does. */
+/** A buffer that grows. Positions in it stay valid when it does. */
 export class ByteWriter {
   /** Bytes written. */
   length = 0
@@ -59,12 +67,12 @@ export class ByteWriter {
     this.#view = viewOf(this.#bytes)
   }
 
-  /** What was written. The writer is of no use after it. */
+  /** Returns the bytes written. The writer must not be used afterwards. */
   finish(): Buffer {
     return this.#bytes.subarray(0, this.length)
   }
 
-  /** Writes a text. */
+  /** Writes a string. */
   text(text: string): void {
     // A UTF-16 unit takes at most three bytes.
     const longest = text.length * 3 + SPARE
@@ -72,38 +80,38 @@ export class ByteWriter {
     this.length += this.#bytes.write(text, this.length)
   }
 
-  /** Writes bytes that were made beforehand. */
+  /** Writes encoded text. */
   copy({ view, start, length }: Bytes): void {
     this.#copy(view, start, length)
   }
 
-  /** Writes once more what stands between two positions. */
+  /** Writes the bytes between two positions once more. */
   again(start: number, end: number): void {
     this.#copy(this.#view, start, end - start)
   }
 
-  /** A line up to its value: name, labels if there are any, a space. */
-  name({ plain, open }: Name, labels: Bytes): void {
-    if (labels.length === 0) {
+  /** Writes a line up to its value: the name, the labels of a series if it has any, a space. */
+  name({ plain, open }: Name, { labelView, labelStart, labelLength }: Labelled): void {
+    if (labelLength === 0) {
       this.copy(plain)
       this.#byte(SPACE)
       return
     }
     this.copy(open)
-    this.copy(labels)
+    this.#copy(labelView, labelStart, labelLength)
     this.#byte(CLOSE)
     this.#byte(SPACE)
   }
 
-  /** A line up to its last label, which follows: `name_bucket{`, and the labels of a series. */
-  openLabels({ open }: Name, labels: Bytes): void {
+  /** Writes a line up to its last label: `name_bucket{`, the labels of a series, a comma. */
+  openLabels({ open }: Name, { labelView, labelStart, labelLength }: Labelled): void {
     this.copy(open)
-    if (labels.length === 0) return
-    this.copy(labels)
+    if (labelLength === 0) return
+    this.#copy(labelView, labelStart, labelLength)
     this.#byte(COMMA)
   }
 
-  /** A number as Prometheus reads it, and what may follow it on its line. */
+  /** Writes a number as Prometheus reads it, an exemplar, and the end of the line. */
   value(value: number, exemplar = ''): void {
     const longest = LONGEST_NUMBER + SPARE
     if (this.length + longest > this.#bytes.length) this.#makeRoom(longest)
@@ -112,17 +120,17 @@ export class ByteWriter {
     this.#byte(NEWLINE)
   }
 
-  /** A separator: each piece leaves room for {@link SPARE} of them. */
+  /** Writes a separator without a check: each piece leaves {@link SPARE} bytes. */
   #byte(byte: number): void {
     this.#bytes[this.length] = byte
     this.length += 1
   }
 
   /**
-   * Copies by the longest words that JavaScript moves as they are, the last one over the one before it. They are doubles,
-   * and of a double that is NaN a runtime may change the bits; no piece of a text is one: a NaN ends in 0xFF, or in 0x7F
-   * after a byte of 0xF0 or more, and UTF-8 has neither. Short texts are copied by four bytes, up to three too many, which
-   * whatever comes next overwrites.
+   * Copies by words of eight bytes, the longest that JavaScript moves unchanged; the last word overlaps the one before
+   * it. The words are doubles, and a runtime may change the bits of a NaN. UTF-8 never forms one: the last byte of a
+   * NaN is 0xFF, or 0x7F after a byte of 0xF0 or more. Short text is copied by four bytes, up to three too many, which
+   * the next piece overwrites.
    */
   #copy(from: DataView, start: number, length: number): void {
     if (this.length + length + SPARE > this.#bytes.length) this.#makeRoom(length + SPARE)
@@ -150,7 +158,7 @@ export class ByteWriter {
   }
 }
 
-/** All of a buffer, to be read and written by words. */
+/** Returns a view of a whole buffer, to read and write words. */
 export function viewOf({ buffer, byteOffset, length }: Buffer): DataView {
   return new DataView(buffer, byteOffset, length)
 }

@@ -1,14 +1,15 @@
 /**
- * Counters: sums that only grow.
+ * Counters: values that only increase.
  *
  * @module
  */
 
+import { type Labels, parseLabels } from '../encoding/labels.ts'
 import type { Bytes, ByteWriter } from '../encoding/writer.ts'
 import { DecreaseError, InvalidValueError } from '../errors.ts'
 import { createExemplar, type Exemplar, type ExemplarLabels, formatExemplar } from './exemplar.ts'
-import { Instrument, type InstrumentContext, type InstrumentOptions, type Sample } from './instrument.ts'
-import { type Labels, parseLabels } from './labels.ts'
+import type { InstrumentSample } from './family.ts'
+import { Instrument, type InstrumentContext, type InstrumentOptions } from './instrument.ts'
 import { Series } from './series-table.ts'
 
 export interface CounterOptions<Label extends string> extends InstrumentOptions<Label> {}
@@ -18,9 +19,9 @@ export class CounterSeries extends Series {
   value = 0
   declare exemplar?: Exemplar | undefined
 
-  /** Adds `value`, a finite number ≥ 0; anything else throws and changes nothing. */
+  /** Adds `value`, a finite number ≥ 0. Throws for anything else and changes nothing. */
   inc(value = 1, exemplarLabels?: ExemplarLabels): void {
-    // One comparison on the good path: NaN, strings, -1 and Infinity all fail it.
+    // One condition on the hot path: NaN, strings, -1 and Infinity all fail it.
     if (!(value >= 0 && value < Infinity) || typeof value !== 'number') throwIncrement(value)
     if (exemplarLabels !== undefined) this.exemplar = createExemplar(exemplarLabels, value)
     this.value += value
@@ -32,30 +33,20 @@ function throwIncrement(value: unknown): never {
   throw new InvalidValueError(value)
 }
 
-class OverflowSeries extends CounterSeries {
-  readonly #onObservation: () => void
-
-  constructor(labels: Bytes, onObservation: () => void) {
-    super(labels)
-    this.#onObservation = onObservation
-  }
-
-  override inc(value = 1, exemplarLabels?: ExemplarLabels): void {
-    super.inc(value, exemplarLabels)
-    this.#onObservation()
-  }
-}
-
-/** A counter: `inc` on a bound series is the fast path, `inc(labels, value)` looks the series up each time. */
+/** A counter. `inc` on a bound series is the fast path; `inc(labels, value)` looks the series up each time. */
 export class Counter<Label extends string = never> extends Instrument<Label, CounterSeries> {
   readonly type = 'counter'
+  protected readonly observers: readonly string[] = ['inc']
 
   constructor(options: CounterOptions<Label>, context: InstrumentContext) {
     super(options, context)
     if (this.labelNames.length === 0) this.reserve({})
   }
 
-  /** Adds 1 or `value`. Takes prom-client's forms: `inc()`, `inc(2)`, `inc({ method: 'GET' }, 2)`, `inc({ labels, value, exemplarLabels })`. */
+  /**
+   * Adds 1 or `value`. Takes prom-client's forms: `inc()`, `inc(2)`, `inc({ method: 'GET' }, 2)`, `inc({ labels, value,
+   * exemplarLabels })`.
+   */
   inc(value?: number): void
   inc(labels: Labels<Label>, value?: number): void
   inc(observation: { labels?: Labels<Label>; value?: number; exemplarLabels?: ExemplarLabels }): void
@@ -72,10 +63,6 @@ export class Counter<Label extends string = never> extends Instrument<Label, Cou
     return new CounterSeries(labels)
   }
 
-  protected createOverflow(labels: Bytes): CounterSeries {
-    return new OverflowSeries(labels, () => this.context.onOverflow(this.exposedName, this.maxSeries))
-  }
-
   protected zero(series: CounterSeries): void {
     series.value = 0
     series.exemplar = undefined
@@ -88,8 +75,8 @@ export class Counter<Label extends string = never> extends Instrument<Label, Cou
     return 1
   }
 
-  protected samples({ labelText, value, exemplar }: CounterSeries): Sample[] {
-    const sample: Sample = { labels: parseLabels(labelText), value }
+  protected samples({ labelText, value, exemplar }: CounterSeries): InstrumentSample[] {
+    const sample: InstrumentSample = { labels: parseLabels(labelText), value }
     if (exemplar) sample.exemplar = { labelSet: exemplar.labels, value: exemplar.value, timestamp: exemplar.timestamp }
     return [sample]
   }

@@ -1,24 +1,28 @@
 /**
- * Exemplars: a trace that stands for the observations of a series, shown in OpenMetrics only.
+ * Exemplars: references from a series to a trace of one observation. Only OpenMetrics shows them.
  *
  * @module
  */
-import { ExemplarTooLongError } from '../errors.ts'
-import { checkLabelName, countCharacters, formatLabels, formatValue } from './labels.ts'
 
-/** Labels of an exemplar (`trace_id`, `span_id`): at most 128 characters in names and values together. */
+import { checkLabelName, countCharacters, formatLabels, formatValue } from '../encoding/labels.ts'
+import { ExemplarTooLongError } from '../errors.ts'
+
+/** Labels of an exemplar (`trace_id`, `span_id`). Names and values together have at most 128 characters. */
 export type ExemplarLabels = Record<string, string>
 
-/** One exemplar: labels, the value observed, and the time in seconds since the epoch. */
+/** One exemplar: its labels, the value observed, and the time in seconds since the epoch. */
 export interface Exemplar {
   readonly labels: ExemplarLabels
   readonly value: number
   readonly timestamp: number
 }
 
-/** Throws for a label name that Prometheus refuses, and for more than the 128 characters that OpenMetrics 1.0 allows. */
+/**
+ * Creates an exemplar of this moment. Throws for a label name that Prometheus refuses, and for more than 128 characters
+ * (OpenMetrics 1.0).
+ */
 export function createExemplar(labels: ExemplarLabels, value: number): Exemplar {
-  // A copy: the caller may use its object again.
+  // A copy, since the caller may reuse its object.
   const own: ExemplarLabels = {}
   let length = 0
   for (const [name, given] of Object.entries(labels)) {
@@ -31,7 +35,7 @@ export function createExemplar(labels: ExemplarLabels, value: number): Exemplar 
   return { labels: own, value, timestamp: Date.now() / 1000 }
 }
 
-/** ` # {trace_id="…"} 0.3 1700000000.123`, as it follows a sample's value. */
+/** Formats an exemplar as it follows the value of a sample: ` # {trace_id="…"} 0.3 1700000000.123`. */
 export function formatExemplar({ labels, value, timestamp }: Exemplar): string {
   return ` # {${formatLabels(labels)}} ${formatValue(value)} ${timestamp}`
 }

@@ -1,13 +1,14 @@
 /**
- * Gauges: values that go up and down.
+ * Gauges: values that can increase and decrease.
  *
  * @module
  */
 
+import { type Labels, parseLabels } from '../encoding/labels.ts'
 import type { Bytes, ByteWriter } from '../encoding/writer.ts'
 import { InvalidValueError } from '../errors.ts'
-import { Instrument, type InstrumentContext, type InstrumentOptions, type Sample } from './instrument.ts'
-import { type Labels, parseLabels } from './labels.ts'
+import type { InstrumentSample } from './family.ts'
+import { Instrument, type InstrumentContext, type InstrumentOptions } from './instrument.ts'
 import { Series } from './series-table.ts'
 
 export interface GaugeOptions<Label extends string> extends InstrumentOptions<Label> {}
@@ -16,7 +17,10 @@ export interface GaugeOptions<Label extends string> extends InstrumentOptions<La
 export class GaugeSeries extends Series {
   value = 0
 
-  /** Sets the value; a non-number throws and changes nothing. `NaN` and the infinities are allowed, as in Prometheus. */
+  /**
+   * Sets the value. Throws for a non-number and changes nothing. `NaN` and the infinities are allowed, as in
+   * Prometheus.
+   */
   set(value: number): void {
     if (typeof value !== 'number') throw new InvalidValueError(value)
     this.value = value
@@ -34,39 +38,16 @@ export class GaugeSeries extends Series {
     this.value -= value
   }
 
-  /** Sets the seconds since the epoch. */
+  /** Sets the value to the seconds since the epoch. */
   setToCurrentTime(): void {
     this.set(Date.now() / 1000)
   }
 }
 
-class OverflowSeries extends GaugeSeries {
-  readonly #onObservation: () => void
-
-  constructor(labels: Bytes, onObservation: () => void) {
-    super(labels)
-    this.#onObservation = onObservation
-  }
-
-  override set(value: number): void {
-    super.set(value)
-    this.#onObservation()
-  }
-
-  override inc(value = 1): void {
-    super.inc(value)
-    this.#onObservation()
-  }
-
-  override dec(value = 1): void {
-    super.dec(value)
-    this.#onObservation()
-  }
-}
-
-/** A gauge: `set`, `inc` and `dec` on a bound series are the fast path. */
+/** A gauge. `set`, `inc` and `dec` on a bound series are the fast path. */
 export class Gauge<Label extends string = never> extends Instrument<Label, GaugeSeries> {
   readonly type = 'gauge'
+  protected readonly observers: readonly string[] = ['set', 'inc', 'dec']
 
   constructor(options: GaugeOptions<Label>, context: InstrumentContext) {
     super(options, context)
@@ -97,12 +78,12 @@ export class Gauge<Label extends string = never> extends Instrument<Label, Gauge
     else this.find({}).dec(first)
   }
 
-  /** Sets the seconds since the epoch. */
+  /** Sets the value to the seconds since the epoch. */
   setToCurrentTime(labels: Labels<Label> = {}): void {
     this.find(labels).setToCurrentTime()
   }
 
-  /** Starts a clock; the returned function sets the gauge to the seconds since and returns them. */
+  /** Starts a timer. The function returned sets the gauge to the elapsed seconds and returns them. */
   startTimer(labels: Labels<Label> = {}): (endLabels?: Labels<Label>) => number {
     const start = performance.now()
     return (endLabels) => {
@@ -116,10 +97,6 @@ export class Gauge<Label extends string = never> extends Instrument<Label, Gauge
     return new GaugeSeries(labels)
   }
 
-  protected createOverflow(labels: Bytes): GaugeSeries {
-    return new OverflowSeries(labels, () => this.context.onOverflow(this.exposedName, this.maxSeries))
-  }
-
   protected zero(series: GaugeSeries): void {
     series.value = 0
   }
@@ -130,7 +107,7 @@ export class Gauge<Label extends string = never> extends Instrument<Label, Gauge
     return 1
   }
 
-  protected samples({ labelText, value }: GaugeSeries): Sample[] {
+  protected samples({ labelText, value }: GaugeSeries): InstrumentSample[] {
     return [{ labels: parseLabels(labelText), value }]
   }
 }

@@ -1,70 +1,35 @@
 /**
- * Histograms: observations counted by size.
+ * Histograms: observations counted in buckets by their value.
  *
  * @module
  */
 import { checkBuckets } from '../checks.ts'
-import { type Bytes, type ByteWriter, type Name, toBytes, toName } from '../encoding/writer.ts'
+import { type Labels, parseLabels } from '../encoding/labels.ts'
+import { type Bytes, type ByteWriter, type Name, toName } from '../encoding/writer.ts'
 import { InvalidValueError, MetricMismatchError } from '../errors.ts'
+import { Bounds } from './bounds.ts'
 import { createExemplar, type Exemplar, type ExemplarLabels, formatExemplar } from './exemplar.ts'
-import {
-  Instrument,
-  type InstrumentContext,
-  type InstrumentOptions,
-  type Sample,
-  type UnknownFamily,
-} from './instrument.ts'
-import { formatBound, type Labels, parseLabels } from './labels.ts'
+import type { InstrumentSample } from './family.ts'
+import { Instrument, type InstrumentContext, type InstrumentOptions, type UnknownFamily } from './instrument.ts'
 import { Series } from './series-table.ts'
 
 export interface HistogramOptions<Label extends string> extends InstrumentOptions<Label> {
-  /** Upper bounds, ascending, without `+Inf`. @default 0.005 0.01 0.025 0.05 0.1 0.25 0.5 1 2.5 5 10 */
+  /** Bucket boundaries, ascending, without `+Inf`. @default 0.005 0.01 0.025 0.05 0.1 0.25 0.5 1 2.5 5 10 */
   buckets?: readonly number[]
 }
 
-/** prom-client's and client_golang's default: five milliseconds to ten seconds. */
+/** The default of prom-client and client_golang: five milliseconds to ten seconds. */
 export const DEFAULT_BUCKETS: readonly number[] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
-
-/** Series whose numbers lie in one array, at most. */
-const LARGEST_CHUNK = 64
-
-/** The buckets of a series, which all series with the same buckets share, and the place of their numbers. */
-class Bounds {
-  /** Upper bounds, ascending, without +Inf. */
-  readonly values: readonly number[]
-  /** What ends the labels of a bucket: `le="0.005"} `, …, `le="+Inf"} `. */
-  readonly ends: readonly Bytes[]
-  /** Numbers of one series: a count for each bucket, that of +Inf last, and the sum. */
-  readonly size: number
-  #chunk = new Float64Array(0)
-  #used = 0
-
-  constructor(buckets: readonly number[]) {
-    checkBuckets(buckets)
-    this.values = [...buckets]
-    this.ends = [...buckets, Infinity].map((bound) => toBytes(`le="${formatBound(bound)}"} `))
-    this.size = buckets.length + 2
-  }
-
-  /** Room for one series more, at zero: an array of its own would weigh more than its numbers. */
-  allocate(): { numbers: Float64Array; start: number } {
-    if (this.#used === this.#chunk.length) {
-      const seriesBefore = this.#chunk.length / this.size
-      this.#chunk = new Float64Array(Math.min(Math.max(1, seriesBefore * 2), LARGEST_CHUNK) * this.size)
-      this.#used = 0
-    }
-    const start = this.#used
-    this.#used += this.size
-    return { numbers: this.#chunk, start }
-  }
-}
 
 /** One bound series of a histogram. */
 export class HistogramSeries extends Series {
-  /** By bucket, once there is one. */
+  /** By bucket; absent until the first exemplar. */
   declare exemplars?: Array<Exemplar | undefined> | undefined
   readonly bounds: Bounds
-  /** Observations by bucket, each counted once, and their sum, among those of other series. */
+  /**
+   * The numbers of several series; this one's begin at `#first`: observations by bucket, each counted once, then their
+   * sum.
+   */
   readonly #numbers: Float64Array
   readonly #first: number
 
@@ -76,19 +41,21 @@ export class HistogramSeries extends Series {
     this.#first = start
   }
 
-  /** Observations between the bound before and that of a bucket; the last bucket is that of +Inf. */
+  /**
+   * Returns the number of observations in a bucket, without those of lower buckets. The last bucket is that of +Inf.
+   */
   countOf(bucket: number): number {
     return this.#numbers[this.#first + bucket]!
   }
 
-  /** Observations in all. */
+  /** Number of observations. */
   get count(): number {
     let count = 0
     for (let bucket = 0; bucket < this.bounds.ends.length; bucket += 1) count += this.countOf(bucket)
     return count
   }
 
-  /** Of all observed values. */
+  /** Sum of all observed values. */
   get sum(): number {
     return this.#numbers[this.#first + this.bounds.size - 1]!
   }
@@ -99,11 +66,11 @@ export class HistogramSeries extends Series {
     this.exemplars = undefined
   }
 
-  /** Counts one observation, a finite number; anything else throws and changes nothing. */
+  /** Counts one observation, a finite number. Throws for anything else and changes nothing. */
   observe(value: number, exemplarLabels?: ExemplarLabels): void {
     if (!Number.isFinite(value)) throw new InvalidValueError(value)
     const { values: bounds, size } = this.bounds
-    // The usual dozen of bounds is searched faster from the left than by halves.
+    // With the usual dozen of boundaries a linear search is faster than a binary one.
     let bucket = 0
     while (bucket < bounds.length && value > bounds[bucket]!) bucket += 1
     if (exemplarLabels !== undefined) {
@@ -116,7 +83,7 @@ export class HistogramSeries extends Series {
     this.#numbers[first + size - 1]! += value
   }
 
-  /** Starts a clock; the returned function observes the seconds since and returns them. */
+  /** Starts a timer. The function returned observes the elapsed seconds and returns them. */
   startTimer(): (exemplarLabels?: ExemplarLabels) => number {
     const start = performance.now()
     return (exemplarLabels) => {
@@ -127,25 +94,14 @@ export class HistogramSeries extends Series {
   }
 }
 
-class OverflowSeries extends HistogramSeries {
-  readonly #onObservation: () => void
-
-  constructor(labels: Bytes, bounds: Bounds, onObservation: () => void) {
-    super(labels, bounds)
-    this.#onObservation = onObservation
-  }
-
-  override observe(value: number, exemplarLabels?: ExemplarLabels): void {
-    super.observe(value, exemplarLabels)
-    this.#onObservation()
-  }
-}
-
-/** A histogram: `observe` on a bound series is the fast path, `observe(labels, value)` looks the series up each time. */
+/**
+ * A histogram. `observe` on a bound series is the fast path; `observe(labels, value)` looks the series up each time.
+ */
 export class Histogram<Label extends string = never> extends Instrument<Label, HistogramSeries> {
   readonly type = 'histogram'
+  protected readonly observers: readonly string[] = ['observe']
   readonly buckets: readonly number[]
-  #bounds: Bounds
+  readonly #bounds: Bounds
   readonly #bucketName: Name
   readonly #sumName: Name
   readonly #countName: Name
@@ -161,7 +117,10 @@ export class Histogram<Label extends string = never> extends Instrument<Label, H
     if (this.labelNames.length === 0) this.reserve({})
   }
 
-  /** Counts one observation. Takes prom-client's forms: `observe(0.3)`, `observe({ method: 'GET' }, 0.3)`, `observe({ labels, value, exemplarLabels })`. */
+  /**
+   * Counts one observation. Takes prom-client's forms: `observe(0.3)`, `observe({ method: 'GET' }, 0.3)`, `observe({
+   * labels, value, exemplarLabels })`.
+   */
   observe(value: number): void
   observe(labels: Labels<Label>, value: number): void
   observe(observation: { labels?: Labels<Label>; value: number; exemplarLabels?: ExemplarLabels }): void
@@ -175,7 +134,7 @@ export class Histogram<Label extends string = never> extends Instrument<Label, H
     else this.find(first as Labels<Label>).observe(value as number)
   }
 
-  /** Starts a clock; the returned function observes the seconds since and returns them. */
+  /** Starts a timer. The function returned observes the elapsed seconds and returns them. */
   startTimer(
     labels: Labels<Label> = {},
     exemplarLabels?: ExemplarLabels,
@@ -188,19 +147,14 @@ export class Histogram<Label extends string = never> extends Instrument<Label, H
     }
   }
 
-  /** Like every instrument's; a series that is new can be given buckets of its own. */
+  /** Like every instrument's. `buckets` replace those of the histogram if the series is new. */
   override reserve(labels: Labels<Label>, buckets?: readonly number[]): HistogramSeries {
-    if (buckets === undefined) return super.reserve(labels)
-    const own = this.#bounds
-    this.#bounds = new Bounds(buckets)
-    try {
-      return super.reserve(labels)
-    } finally {
-      this.#bounds = own
-    }
+    if (buckets === undefined) return this.reserveSeries(labels)
+    const bounds = new Bounds(buckets)
+    return this.reserveSeries(labels, (bytes) => new HistogramSeries(bytes, bounds))
   }
 
-  /** Sets the series of a label set to zero, made if it is new. */
+  /** Sets the series of a label set to zero, and creates it if it is new. */
   setToZero(labels: Labels<Label> = {}): void {
     this.zero(this.find(labels))
   }
@@ -218,10 +172,6 @@ export class Histogram<Label extends string = never> extends Instrument<Label, H
     return new HistogramSeries(labels, this.#bounds)
   }
 
-  protected createOverflow(labels: Bytes): HistogramSeries {
-    return new OverflowSeries(labels, this.#bounds, () => this.context.onOverflow(this.exposedName, this.maxSeries))
-  }
-
   protected zero(series: HistogramSeries): void {
     series.clear()
   }
@@ -230,7 +180,7 @@ export class Histogram<Label extends string = never> extends Instrument<Label, H
     const count = this.#writeBuckets(writer, series, exemplars)
     this.#writeSum(writer, series)
     this.#writeCount(writer, series, count)
-    // A bucket for each count, the sum and the count.
+    // The buckets, the sum and the count.
     return series.bounds.ends.length + 2
   }
 
@@ -260,7 +210,7 @@ export class Histogram<Label extends string = never> extends Instrument<Label, H
     ]
   }
 
-  /** Returns the number of observations. */
+  /** Writes the lines of the buckets; returns the number of observations. */
   #writeBuckets(writer: ByteWriter, series: HistogramSeries, exemplars: boolean): number {
     const { ends } = series.bounds
     const start = writer.length
@@ -287,13 +237,17 @@ export class Histogram<Label extends string = never> extends Instrument<Label, H
     writer.value(count)
   }
 
-  protected samples(series: HistogramSeries): Sample[] {
+  protected samples(series: HistogramSeries): InstrumentSample[] {
     const labels = parseLabels(series.labelText)
-    const samples: Sample[] = []
+    const samples: InstrumentSample[] = []
     let count = 0
     for (const [bucket, le] of [...series.bounds.values, '+Inf'].entries()) {
       count += series.countOf(bucket)
-      const sample: Sample = { labels: { ...labels, le }, value: count, metricName: `${this.exposedName}_bucket` }
+      const sample: InstrumentSample = {
+        labels: { ...labels, le },
+        value: count,
+        metricName: `${this.exposedName}_bucket`,
+      }
       const exemplar = series.exemplars?.[bucket]
       if (exemplar)
         sample.exemplar = { labelSet: exemplar.labels, value: exemplar.value, timestamp: exemplar.timestamp }

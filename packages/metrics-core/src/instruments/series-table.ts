@@ -1,56 +1,65 @@
 /**
- * The series of one instrument, found by their labels. Labels are kept as the bytes that a scrape prints, side by side
- * in chunks that series share: a string of its own, and its place as the key of a map, would weigh twice as much, and
- * would have to be turned into bytes at each scrape.
+ * The series of one instrument, found by their labels. Labels are kept as the bytes that a scrape prints, next to each
+ * other in chunks that series share. A string per series, which is also the key of a map entry, takes twice the memory
+ * and has to be encoded at each scrape.
  *
  * @module
  */
-import { copyEncoded, encodedLength, hashBytes, hashEncoded, isEncoded } from '../encoding/label-bytes.ts'
-import { type Bytes, roundUp } from '../encoding/writer.ts'
+import { copyKey, hashOf, isKeyOf, type LabelKey } from '../encoding/label-bytes.ts'
+import { type Bytes, type Labelled, roundUp } from '../encoding/writer.ts'
 
-/** Chunks grow with the instrument between these sizes, in bytes. One that has lost all its series is garbage. */
+/**
+ * Chunks grow with the instrument between these sizes, in bytes. A chunk is garbage once all of its series are removed.
+ */
 const SMALLEST_CHUNK = 256
 const LARGEST_CHUNK = 8192
 
-/** One series: the bytes of its labels as exposition text (`method="GET",status="200"`), and what the label guard knows of it. */
-export abstract class Series implements Bytes {
-  readonly view: DataView
-  readonly start: number
-  readonly length: number
-  /** Whether the series was known beforehand and does not count against the cap. */
+/**
+ * One series: where its label text lies (`method="GET",status="200"`), and whether it counts against the cardinality
+ * limit.
+ */
+export abstract class Series implements Labelled {
+  // Three fields, since an object of their own would cost each series another 48 bytes.
+  readonly labelView: DataView
+  readonly labelStart: number
+  readonly labelLength: number
+  /** Whether the series was known beforehand and does not count against the cardinality limit. */
   isReserved = false
 
   constructor({ view, start, length }: Bytes) {
-    this.view = view
-    this.start = start
-    this.length = length
+    this.labelView = view
+    this.labelStart = start
+    this.labelLength = length
   }
 
-  /** The labels as exposition text; identifies the series within its instrument. */
+  /** The label text, which identifies the series within its instrument. */
   get labelText(): string {
-    return Buffer.from(this.view.buffer, this.start, this.length).toString()
+    return Buffer.from(this.labelView.buffer, this.labelStart, this.labelLength).toString()
   }
 }
 
-/** The share of the slots that are taken, at most. */
+/** Largest share of the slots in use. */
 const LARGEST_LOAD = 3 / 4
 const FEWEST_SLOTS = 8
 
 /**
- * Series by label text, in the order in which they were made: a hash table of their places in a list, with open addressing
- * and linear probing. A Map would take twice the memory, and be slower to walk.
+ * Series by label set, in the order in which they were added: a hash table of positions in a list, with open addressing
+ * and linear probing. A Map takes twice the memory and is slower to iterate.
  */
 export class SeriesTable<S extends Series> {
   size = 0
-  /** Where a series was removed its place stays empty, until the list is made anew. */
+  /** The position of a removed series stays empty until the list is rebuilt. */
   #list: Array<S | undefined> = []
-  /** By hash, places in the list, counted from 1; 0 is free. */
+  /** Positions in the list by hash, counted from 1; 0 is free. */
   #slots = new Int32Array(FEWEST_SLOTS)
   #chunk = new DataView(new ArrayBuffer(0))
   #used = 0
   #stored = 0
 
-  /** Every series, and `undefined` where one was removed. Those added while somebody walks it may come after its end. */
+  /**
+   * Returns every series, and `undefined` where one was removed. Series added during an iteration may be missing from
+   * it.
+   */
   list(): ReadonlyArray<S | undefined> {
     return this.#list
   }
@@ -59,40 +68,39 @@ export class SeriesTable<S extends Series> {
     for (const series of this.#list) if (series !== undefined) yield series
   }
 
-  /** The series of the labels that were encoded last. */
-  find(): S | undefined {
-    const place = this.#placeOfEncoded()
-    return place === 0 ? undefined : this.#list[place - 1]
+  /** Returns the series of a label set. */
+  find(key: LabelKey): S | undefined {
+    const position = this.#positionOf(key)
+    return position === 0 ? undefined : this.#list[position - 1]
   }
 
-  /** Adds what `make` makes of the labels that were encoded last. They must be new. */
-  add(make: (labels: Bytes) => S): S {
+  /** Adds the series that `create` makes of the stored label text. The label set must be new. */
+  add(key: LabelKey, create: (labels: Bytes) => S): S {
     if (this.#list.length >= this.#slots.length * LARGEST_LOAD) this.#rebuild()
-    const hash = hashEncoded()
-    const series = make(this.#store(encodedLength()))
+    const series = create(this.#store(key))
     this.size += 1
-    this.#insert(series, hash)
+    this.#insert(series, key.hash)
     return series
   }
 
-  /** Removes the series of the labels that were encoded last; returns it, if there was one. */
-  delete(): S | undefined {
-    const place = this.#placeOfEncoded()
-    if (place === 0) return undefined
-    const series = this.#list[place - 1]
-    this.#list[place - 1] = undefined
+  /** Removes and returns the series of a label set, if there is one. */
+  delete(key: LabelKey): S | undefined {
+    const position = this.#positionOf(key)
+    if (position === 0) return undefined
+    const series = this.#list[position - 1]
+    this.#list[position - 1] = undefined
     this.size -= 1
     return series
   }
 
-  #placeOfEncoded(): number {
+  #positionOf(key: LabelKey): number {
     const slots = this.#slots
     const last = slots.length - 1
-    for (let slot = hashEncoded() & last; ; slot = (slot + 1) & last) {
-      const place = slots[slot]!
-      if (place === 0) return 0
-      const series = this.#list[place - 1]
-      if (series !== undefined && isEncoded(series)) return place
+    for (let slot = key.hash & last; ; slot = (slot + 1) & last) {
+      const position = slots[slot]!
+      if (position === 0) return 0
+      const series = this.#list[position - 1]
+      if (series !== undefined && isKeyOf(key, series)) return position
     }
   }
 
@@ -104,17 +112,18 @@ export class SeriesTable<S extends Series> {
     slots[slot] = this.#list.push(series)
   }
 
-  /** Makes room, without those removed; whoever walks the list that was goes on with it. */
+  /** Makes room and drops empty positions. An iteration over the previous list continues on that list. */
   #rebuild(): void {
     const before = this.#list
     const isFull = this.size > (this.#slots.length * LARGEST_LOAD) / 2
     this.#slots = new Int32Array(isFull ? this.#slots.length * 2 : this.#slots.length)
     this.#list = []
-    for (const series of before) if (series !== undefined) this.#insert(series, hashBytes(series))
+    for (const series of before) if (series !== undefined) this.#insert(series, hashOf(series))
   }
 
-  /** Copies what was encoded to where it stays. */
-  #store(length: number): Bytes {
+  /** Copies a label text to where it stays. */
+  #store(key: LabelKey): Bytes {
+    const { length } = key
     const size = roundUp(length)
     if (this.#used + size > this.#chunk.byteLength) {
       const chunkSize = Math.min(Math.max(this.#stored, SMALLEST_CHUNK), LARGEST_CHUNK)
@@ -122,7 +131,7 @@ export class SeriesTable<S extends Series> {
       this.#used = 0
     }
     const start = this.#used
-    copyEncoded(this.#chunk, start)
+    copyKey(key, this.#chunk, start)
     this.#used += size
     this.#stored += size
     return { view: this.#chunk, start, length }

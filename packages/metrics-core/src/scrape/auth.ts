@@ -1,5 +1,5 @@
 /**
- * Who may scrape.
+ * Checks the credentials of a scraper.
  *
  * @module
  */
@@ -7,34 +7,35 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import { InvalidOptionError } from '../errors.ts'
 import type { Auth } from '../options.ts'
 
-/** What a header can carry: a token read from a file often has a line break at its end. */
+/** What a header can carry. A token read from a file often ends in a line break. */
 const TOKEN = /^[!-~]([ -~]*[!-~])?$/
 
-/** The check of one `auth` option: takes an `Authorization` header, says whether it is right, in constant time. */
+/** The check of one `auth` option. */
 export interface Authorizer {
+  /** Returns whether an `Authorization` header is right, in constant time. */
   isAuthorized(authorization: string | undefined): boolean
   /** The `WWW-Authenticate` header of a refusal. */
   readonly challenge: string
 }
 
-/** Throws when `auth` has neither a token nor a user name and password. */
+/** Creates the check. Throws when `auth` has neither a token nor a user name and password. */
 export function createAuthorizer(auth: Auth): Authorizer {
-  // A secret from an unset environment variable is no reason to let everybody in.
+  // A secret can come from an environment variable that is not set; that must not open the endpoint.
   const { bearer, username, password }: Record<string, unknown> = { ...auth }
-  if (isText(bearer) && !TOKEN.test(bearer)) {
+  if (isNonEmptyString(bearer) && !TOKEN.test(bearer)) {
     throw new InvalidOptionError(
       'auth.bearer',
       'printable ASCII without a space or line break at its ends',
-      'another text',
+      'another string',
     )
   }
-  if (isText(bearer)) return authorizer('Bearer', bearer)
-  if (isText(username) && isText(password) && !username.includes(':')) {
+  if (isNonEmptyString(bearer)) return authorizer('Bearer', bearer)
+  if (isNonEmptyString(username) && isNonEmptyString(password) && !username.includes(':')) {
     return authorizer('Basic', Buffer.from(`${username}:${password}`).toString('base64'))
   }
   throw new InvalidOptionError(
     'auth',
-    '{ bearer } or { username, password } with texts that are not empty',
+    '{ bearer } or { username, password } with non-empty strings',
     Object.keys({ ...auth }),
   )
 }
@@ -45,7 +46,7 @@ function authorizer(scheme: 'Bearer' | 'Basic', credentials: string): Authorizer
     challenge: `${scheme} realm="metrics"`,
     isAuthorized(authorization = '') {
       const [given = '', ...rest] = authorization.split(' ')
-      // Digests are of one length whatever is sent, so the comparison tells nothing of the secret.
+      // Digests have the same length whatever is sent, so the time of the comparison reveals nothing about the secret.
       const isSame = timingSafeEqual(digest(rest.join(' ').trim()), expected)
       return isSame && given.toLowerCase() === scheme.toLowerCase()
     },
@@ -56,6 +57,6 @@ function digest(text: string): Buffer {
   return createHash('sha256').update(text).digest()
 }
 
-function isText(value: unknown): value is string {
+function isNonEmptyString(value: unknown): value is string {
   return typeof value === 'string' && value !== ''
 }

@@ -1,65 +1,62 @@
 /**
- * Collectors: functions that read a state (a pool's connections, a queue's length) when somebody scrapes. Each has a
- * deadline and stands alone: one that throws or hangs keeps its last values, shows in the metrics, and harms no other.
+ * Collectors: functions that read a state (a pool's connections, a queue's length) at each scrape. Each has a deadline
+ * and is isolated: when one throws or hangs, its last values are exposed, the metrics show the failure, and no other
+ * collector notices.
  *
  * @module
  */
 import type { FastifyBaseLogger } from 'fastify'
 import { checkTimeout } from '../checks.ts'
-import type { ForeignFamily } from '../encoding/exposition.ts'
+import type { ClientMetric, Family } from '../instruments/family.ts'
 import type { Gauge, GaugeSeries } from '../instruments/gauge.ts'
+import { withDeadline } from './deadline.ts'
 
-/** Reads a state and sets gauges. `signal` aborts at the deadline, `budgetMs` from now; what is set after it is exposed by the next scrape. */
+/**
+ * Reads a state and sets gauges. `signal` aborts at the deadline, `budgetMs` from now. Values set later are exposed by
+ * the next scrape.
+ */
 export type Collect = (signal: AbortSignal, budgetMs: number) => void | Promise<void>
 
-/** The gauges by which collectors are seen. */
+/** The gauges that describe collectors. */
 export interface CollectorMetrics {
   success: Gauge<'collector'>
   duration: Gauge<'collector'>
   lastSuccess: Gauge<'collector'>
 }
 
-/** A metric of a Prometheus client, which collects while it is read. */
-export interface ForeignMetric {
-  name: string
-  get(): ForeignFamily | Promise<ForeignFamily>
-}
-
 interface Collector {
   name: string
   collect: Collect
   timeoutMs: number
-  /** A run that missed its deadline and has not ended yet; the collector is not started again meanwhile. */
+  /** The current run, also after it missed its deadline. The collector is not started again until it ends. */
   running: Promise<boolean> | undefined
   isFailing: boolean
 }
 
 /** The collectors of one application. */
 export interface Collectors {
-  /** Adds a collector; the function returned removes it. A name that is taken gets a number. */
+  /** Adds a collector; the function returned removes it. A name that is taken gets a number appended. */
   add(name: string, collect: Collect, timeoutMs?: number): () => void
   /**
-   * Runs all in parallel; resolves when each has ended or missed its deadline, at most `budgetMs` from now. Never rejects.
-   * `undefined` when none has to be waited for.
+   * Runs all collectors in parallel. Resolves when each has ended or missed its deadline, at most `budgetMs` from now.
+   * Never rejects. Returns `undefined` when there are none.
    */
   run(budgetMs: number): Promise<unknown> | undefined
-  /** Reads metrics of a Prometheus client under the same conditions. */
-  read(metrics: readonly ForeignMetric[], budgetMs: number): Promise<unknown> | undefined
-  /** What a metric of a Prometheus client said when it was last read; `undefined` when it never was, or always failed. */
-  last(metric: ForeignMetric): ForeignFamily | undefined
-  /** Settles with the promise, or resolves to `false` after so many milliseconds or when all are removed. */
-  within<Result>(promise: Promise<Result>, milliseconds: number): Promise<Result | false>
-  /** Removes all collectors; what waits for one waits no longer. */
+  /** Reads metrics of the clients' own classes under the same conditions. */
+  read(metrics: readonly ClientMetric[], budgetMs: number): Promise<unknown> | undefined
+  /** Returns a client's metric as it was last read; `undefined` when it was never read successfully. */
+  last(metric: ClientMetric): Family | undefined
+  /** Removes all collectors and ends all waiting for them. */
   clear(): void
 }
 
-/** Makes the collectors of one application; `timeoutMs` is the deadline of those that have none of their own. */
+/** Creates the collectors of one application. `timeoutMs` is the deadline of collectors without their own. */
 export function createCollectors(metrics: CollectorMetrics, timeoutMs: number, log: FastifyBaseLogger): Collectors {
   const collectors = new Map<string, Collector>()
-  const readers = new WeakMap<ForeignMetric, Collector>()
-  const families = new WeakMap<ForeignMetric, ForeignFamily>()
-  /** Metrics of clients that have series, since they failed at least once. */
-  const reported = new Set<ForeignMetric>()
+  const readers = new WeakMap<ClientMetric, Collector>()
+  const families = new WeakMap<ClientMetric, Family>()
+  /** Clients' metrics that failed at least once, and therefore have series. */
+  const reported = new Set<ClientMetric>()
   const waiting = new Set<() => void>()
 
   return {
@@ -79,34 +76,32 @@ export function createCollectors(metrics: CollectorMetrics, timeoutMs: number, l
         Array.from(collectors.values(), async (collector) => {
           const start = performance.now()
           const succeeded = await runOne(collector, budgetMs)
-          // It may have been removed while it ran.
+          // The collector can be removed while it runs.
           if (isKnown(collector)) report(collector, succeeded, (performance.now() - start) / 1000)
         }),
       )
     },
 
-    read(foreign, budgetMs) {
+    read(clientMetrics, budgetMs) {
       for (const metric of reported) {
-        if (foreign.includes(metric)) continue
+        if (clientMetrics.includes(metric)) continue
         reported.delete(metric)
         removeSeries(readers.get(metric)!.name)
       }
-      if (foreign.length === 0) return undefined
+      if (clientMetrics.length === 0) return undefined
       return Promise.all(
-        foreign.map(async (metric) => {
+        clientMetrics.map(async (metric) => {
           const reader = readers.get(metric) ?? createReader(metric)
           readers.set(metric, reader)
           const start = performance.now()
           const succeeded = await runOne(reader, budgetMs)
-          // Clients' metrics seldom fail, so a series is made for the first that does.
+          // A client's metric seldom fails, so its series are created at its first failure.
           if (succeeded && !reader.isFailing) return
           reported.add(metric)
           report(reader, succeeded, (performance.now() - start) / 1000)
         }),
       )
     },
-
-    within: withDeadline,
 
     last: (metric) => families.get(metric),
 
@@ -130,7 +125,7 @@ export function createCollectors(metrics: CollectorMetrics, timeoutMs: number, l
     for (const gauge of [metrics.success, metrics.duration, metrics.lastSuccess]) gauge.remove({ collector })
   }
 
-  /** Looked up each time: an application with the same registry removes them when it closes. */
+  /** Looks them up each time: another application with the same registry removes them when it closes. */
   function seriesOf(collector: string): Record<keyof CollectorMetrics, GaugeSeries> {
     return {
       success: metrics.success.reserve({ collector }),
@@ -139,7 +134,7 @@ export function createCollectors(metrics: CollectorMetrics, timeoutMs: number, l
     }
   }
 
-  function createReader(metric: ForeignMetric): Collector {
+  function createReader(metric: ClientMetric): Collector {
     const collect = async () => {
       const family = await metric.get()
       if (!Array.isArray(family?.values)) throw new TypeError(`Expected metric ${metric.name} to have values, got none`)
@@ -150,14 +145,14 @@ export function createCollectors(metrics: CollectorMetrics, timeoutMs: number, l
 
   async function runOne(collector: Collector, budgetMs: number): Promise<boolean> {
     const waitMs = Math.min(budgetMs, collector.timeoutMs)
-    if (collector.running !== undefined) return withDeadline(collector.running, waitMs)
+    if (collector.running !== undefined) return withDeadline(collector.running, waitMs, waiting)
     const deadline = new AbortController()
     const running = start(collector, deadline.signal, waitMs)
     collector.running = running
     running.then(() => {
       collector.running = undefined
     })
-    const succeeded = await withDeadline(running, waitMs)
+    const succeeded = await withDeadline(running, waitMs, waiting)
     deadline.abort()
     return succeeded
   }
@@ -181,20 +176,6 @@ export function createCollectors(metrics: CollectorMetrics, timeoutMs: number, l
       log.warn({ collector: collector.name, seconds }, 'a metrics collector missed its deadline')
     }
     collector.isFailing = !succeeded
-  }
-
-  function withDeadline<Result>(promise: Promise<Result>, milliseconds: number): Promise<Result | false> {
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(stop, milliseconds)
-      waiting.add(stop)
-      promise.then(resolve, reject).finally(stop)
-
-      function stop(): void {
-        clearTimeout(timer)
-        waiting.delete(stop)
-        resolve(false)
-      }
-    })
   }
 }
 

@@ -1,29 +1,34 @@
 /**
- * `GET /metrics`: who may scrape, how many at once, in which format and coding.
+ * `GET /metrics`: credentials, the limit of concurrent scrapes, format and content coding.
  *
  * @module
  */
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import type { DoneFuncWithErrOrRes, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
+import type { Metrics } from '../create-metrics.ts'
 import { acceptsGzip } from '../encoding/negotiate.ts'
 import { definitions, SCRAPE_STATUSES } from '../metrics.ts'
-import type { MetricsCoreOptions } from '../options.ts'
-import type { Metrics } from '../registry.ts'
+import type { ResolvedOptions } from '../options.ts'
 import { createAuthorizer } from './auth.ts'
 
 const compress = promisify(gzip)
 
-/** Below this many bytes gzip saves nothing that a network notices. */
+/** Smallest body that is worth compressing, in bytes. */
 const GZIP_FROM_BYTES = 1024
-/** The part of the scraper's own timeout in which collectors have to end; the rest is for rendering and the way back. */
+/**
+ * The part of the scraper's timeout that collectors may take; the rest is for rendering and for sending the response.
+ */
 const TIMEOUT_PART = 0.9
 
-/** The route, to be added to the application or to a server of its own. */
+type EndpointOptions = Pick<ResolvedOptions, 'auth' | 'preHandler' | 'maxConcurrentScrapes' | 'collectorTimeoutMs'> & {
+  path: string
+}
+
+/** Returns the route, for the application or for a server of its own. */
 export function createEndpoint(
   metrics: Metrics,
-  { auth, preHandler, maxConcurrentScrapes = 40 }: MetricsCoreOptions,
-  { route, collectorTimeoutMs }: { route: string; collectorTimeoutMs: number },
+  { path, auth, preHandler, maxConcurrentScrapes, collectorTimeoutMs }: EndpointOptions,
 ): RouteOptions {
   const authorizer = auth === undefined ? undefined : createAuthorizer(auth)
   const duration = metrics.histogram(definitions.scrapeDuration)
@@ -33,8 +38,8 @@ export function createEndpoint(
 
   return {
     method: 'GET',
-    url: route,
-    // HEAD would cost as much as GET; the route is left out of the HTTP metrics and of the log.
+    url: path,
+    // HEAD would cost as much as GET. The HTTP metrics and the log leave this route out.
     exposeHeadRoute: false,
     logLevel: 'warn',
     config: { metrics: false },
@@ -48,7 +53,7 @@ export function createEndpoint(
   async function authorize(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     if (authorizer === undefined || authorizer.isAuthorized(request.headers.authorization)) return
     reply.code(401).header('www-authenticate', authorizer.challenge)
-    await reply.send({ statusCode: 401, error: 'Unauthorized', message: 'Expected the credentials of a scraper' })
+    await reply.send({ statusCode: 401, error: 'Unauthorized', message: 'Expected valid credentials of a scraper' })
   }
 
   async function scrape(request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
@@ -59,7 +64,7 @@ export function createEndpoint(
         .send({
           statusCode: 503,
           error: 'Service Unavailable',
-          message: `${scraping} scrapes are being answered already`,
+          message: `${scraping} scrapes are in progress already`,
         })
     }
     const endTimer = duration.startTimer()
@@ -82,7 +87,7 @@ export function createEndpoint(
     }
   }
 
-  /** Runs once for each answer, whoever gave it (a preHandler, say), and whether or not the scraper is still there. */
+  /** Runs once for each response, also for one that a preHandler sent or whose scraper has gone. */
   function countStatus(
     _request: FastifyRequest,
     reply: FastifyReply,
@@ -93,7 +98,7 @@ export function createEndpoint(
     done(null, payload)
   }
 
-  /** `?name[]=a&name[]=b`, as promhttp takes it, whatever the application's parser makes of brackets. */
+  /** Reads `?name[]=a&name[]=b`, as promhttp does, independently of the application's query parser. */
   function namesOf({ url }: FastifyRequest): string[] | undefined {
     const names = new URLSearchParams(url.split('?')[1]).getAll('name[]').filter((name) => name !== '')
     return names.length > 0 ? names : undefined
