@@ -11,7 +11,7 @@ import type { MeasuredResponse, Measurement, MeasurementMark } from './measureme
 export interface Connections {
   /** Adds a request that the server announced. */
   add(response: MeasuredResponse, socket: Duplex): void
-  /** Ends a response with its socket: Node.js closes the response that a socket is busy with, and forgets those behind it. */
+  /** Ends a response with its socket: Node.js closes the response that a socket is busy with, and no other. */
   endWithSocket(response: MeasuredResponse, socket: Duplex): void
   /** Returns the request that a connection is to answer next, until it takes a header of the answer. */
   unanswered(socket: Duplex): Measurement | undefined

@@ -57,8 +57,8 @@ export function incompleteEnding(response: ServerResponse, notes: Notes): Ending
 }
 
 /**
- * Returns the status that the client was sent. `statusCode` may have changed since: Fastify sets it to 500 when a handler
- * throws in mid-stream.
+ * Returns the status that the client was sent. `statusCode` may have changed since: Fastify sets it to 500 when a
+ * handler throws in mid-stream.
  */
 function sentStatus(response: ServerResponse): number {
   const { statusCode, statusMessage } = response
@@ -70,8 +70,8 @@ function sentStatus(response: ServerResponse): number {
 function isBrokenByServer(response: ServerResponse): boolean {
   const socket = response.req?.socket
   if (!socket?.destroyed || socket.readableEnded) return false
-  // The error of the response may be that of another connection, or of a system call. From Node.js 24 on it is `aborted`
-  // for responses that waited, whoever broke the connection.
+  // The error of the response may be that of another connection, or of a system call. From Node.js 24 on it is
+  // `aborted` for responses that waited, whoever broke the connection.
   const error = responseError(response)
   if (error !== undefined && error.message !== 'aborted') return true
   return !isConnectionError(socket.errored)

@@ -1,6 +1,6 @@
 /**
- * Tells how a response of HTTP/2 ended, by its stream. Node.js (20 to 24) does not report every end: it closes no response
- * to HEAD that the handler has not ended, and some streams not at all.
+ * Tells how a response of HTTP/2 ended, by its stream. Node.js (20 to 24) does not report every end: it closes no
+ * response to HEAD that the handler has not ended, and some streams not at all.
  *
  * @module
  */
@@ -28,8 +28,9 @@ export const http2: Protocol<Http2ServerResponse> = {
 }
 
 /**
- * Returns whether the whole response was handed to the system. The compatibility layer emits `finish` for a cancelled stream
- * too; Node.js then ends it in place of the handler, and a response to HEAD at once.
+ * Returns whether the whole response was handed to the system. `writableEnded` does not tell: the compatibility layer
+ * emits `finish` for a cancelled stream too, which Node.js ends in place of the handler, and Node.js ends the stream of
+ * a response to HEAD at once.
  */
 function isComplete({ stream, writableEnded }: Http2ServerResponse): boolean {
   return stream === undefined ? writableEnded : stream.writableFinished && !stream.aborted && stream.headersSent
@@ -41,8 +42,9 @@ function sentStatus({ stream, statusCode }: Http2ServerResponse): number {
 }
 
 /**
- * Returns whether the server destroyed a response by itself. A client that leaves resets the stream, or Node.js destroys it
- * in the client's name: with another code than these, or with the connection's error, which destroys the session too.
+ * Returns whether the server destroyed a response by itself. A client that leaves resets the stream, or Node.js
+ * destroys it in the client's name: with another code than these, or with the connection's error, which destroys the
+ * session too.
  */
 function isBrokenByServer({ stream, req }: Http2ServerResponse): boolean {
   if (!stream?.destroyed || (stream.writableEnded && req?.method !== 'HEAD')) return false

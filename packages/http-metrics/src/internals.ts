@@ -4,12 +4,12 @@
  *
  * | Read of | Function | Without it |
  * |---|---|---|
- * | Fastify: prototype of an instance | {@link isRoot} | as in an encapsulated part: only routed requests are counted |
- * | Fastify: symbols `hooks` and `children` | {@link addFirstOnRequestHook} | the hook stays in the order of registration |
- * | Fastify: symbol `serverBindings` | {@link secondaryServers} | requests by the second address of `localhost` are counted from the hook on |
+ * | Fastify: prototype of an instance | {@link isRoot} | counts routed requests only |
+ * | Fastify: symbols `hooks` and `children` | {@link addFirstOnRequestHook} | order of registration |
+ * | Fastify: symbol `serverBindings` | {@link secondaryServers} | counts routed requests only |
  * | Fastify: symbol `context` | {@link createRouteContext} | `request.routeOptions`, which is slower |
  * | light-my-request: `isLightMyRequest` | {@link isInjected} | judged as HTTP/1.1 |
- * | Node.js: `socket._httpMessage` | {@link busyResponse} | pipelined requests end with Node's own `close` only |
+ * | Node.js: `socket._httpMessage` | {@link busyResponse} | pipelined requests may stay in flight |
  * | Node.js: `response._headerSent`, `outputData` | {@link areHeadersSent} | `headersSent` |
  * | Node.js: `response._header` | {@link headerStatus} | `statusCode` |
  * | Node.js: `response.closed` | {@link isResponseClosed} | `destroyed` |
@@ -30,8 +30,8 @@ export function isRoot(fastify: FastifyInstance): boolean {
 }
 
 /**
- * Adds an `onRequest` hook before those of all plugins registered earlier: one of them may reply at once (401, 429), and
- * Fastify then skips the hooks behind it. Fastify itself adds the hook to child instances that exist already.
+ * Adds an `onRequest` hook before those of all plugins registered earlier: one of them may reply at once (401, 429),
+ * and Fastify then skips the hooks behind it. Fastify itself adds the hook to child instances that exist already.
  */
 export async function addFirstOnRequestHook(fastify: FastifyInstance, hook: onRequestHookHandler): Promise<void> {
   fastify.addHook('onRequest', hook)
@@ -58,8 +58,8 @@ export function secondaryServers(fastify: FastifyInstance): Server[] {
 export type RouteContext = { config?: { url?: string; method?: string | string[]; metrics?: unknown } }
 
 /**
- * Returns the function that finds the context of a request's route. Each copy of Fastify in a process has a symbol of its
- * own for it. `request.routeOptions` builds an object of twelve properties at each access.
+ * Returns the function that finds the context of a request's route. Each copy of Fastify in a process has a symbol of
+ * its own for it. `request.routeOptions` builds an object of twelve properties at each access.
  */
 export function createRouteContext(): (request: FastifyRequest) => RouteContext {
   let contextSymbol: symbol | undefined
@@ -85,8 +85,8 @@ export function busyResponse(socket: Duplex): ServerResponse | undefined {
 type SentHeaders = { _headerSent?: boolean; outputData?: ReadonlyArray<{ data: unknown }> }
 
 /**
- * Returns whether a connection has taken the headers of a response. `headersSent` is true as soon as the headers are built,
- * even while the response waits for its connection.
+ * Returns whether a connection has taken the headers of a response. `headersSent` is true as soon as the headers are
+ * built, even while the response waits for its connection.
  */
 export function areHeadersSent(response: ServerResponse): boolean {
   const { _headerSent = response.headersSent, outputData } = response as SentHeaders

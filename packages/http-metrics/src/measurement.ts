@@ -1,5 +1,5 @@
 /**
- * Holds the state of one request from its begin to its count, and the mark that finds it on the response.
+ * Holds the state of one request from its start to its count, and the mark that finds it on the response.
  *
  * @module
  */
@@ -12,8 +12,8 @@ import { LEFT_OUT, type MeasuredRoute } from './routes.ts'
 import type { CountedBodies } from './sizes.ts'
 
 /**
- * One request. It is `unassigned` until its route is known, then `in flight` until it is `counted`; or it is `left out`,
- * because its route is not measured. A class keeps the hot path monomorphic.
+ * One request. It is `unassigned` until its route is known, then `in flight` until it is `counted`; or it is
+ * `left out`, because its route is not measured. A class keeps the hot path monomorphic.
  */
 export class Measurement implements Notes {
   /** When the request arrived, in milliseconds of `performance.now()`. */
@@ -71,8 +71,9 @@ export type MeasuredResponse = RawResponse & { [kMeasurementType]?: Measurement 
 const marks = new WeakMap<Metrics, MeasurementMark>()
 
 /**
- * Returns the symbol under which a response holds its {@link Measurement}: one per registry. Two registrations with the same
- * registry, in the application and in a part of it, count a request once; an application inside another has its own.
+ * Returns the symbol under which a response holds its {@link Measurement}: one per registry. Two registrations with the
+ * same registry, in the application and in a part of it, count a request once; an application inside another has its
+ * own.
  */
 export function markOf(metrics: Metrics): MeasurementMark {
   const mark: MeasurementMark = marks.get(metrics) ?? (Symbol('data20.http.measurement') as MeasurementMark)

@@ -68,7 +68,8 @@ export interface HttpMetricsOptions {
 
   /**
    * Statuses whose series start at 0 for every registered route, so that `increase()` sees the first event. `true`
-   * stands for 200, 400 and 500 (all classes with `groupStatus`). HEAD and OPTIONS routes are left out.
+   * stands for 200, 400 and 500 (all classes with `groupStatus`). HEAD and OPTIONS routes are left out. With custom
+   * `labels` no status starts at 0.
    * @default true
    */
   initialize?: boolean | readonly number[]

@@ -31,8 +31,8 @@ function isParserError(code: unknown): code is string {
 }
 
 /**
- * Returns the status of Fastify's answer to a parser error, which bypasses the response; `undefined` after the client's FIN,
- * when nobody reads an answer.
+ * Returns the status of Fastify's answer to a parser error, which bypasses the response; `undefined` after the client's
+ * FIN, when nobody reads an answer.
  */
 function answeredStatus(code: string): number | undefined {
   if (code === 'HPE_INVALID_EOF_STATE') return undefined

@@ -1,5 +1,6 @@
 /**
- * Describes how a protocol tells the end of a response. `http1.ts`, `http2.ts`, `upgrade.ts` and `inject.ts` implement it.
+ * Describes how a protocol tells the end of a response. `http1.ts`, `http2.ts`, `upgrade.ts` and `inject.ts` implement
+ * it.
  *
  * @module
  */

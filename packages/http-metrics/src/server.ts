@@ -29,7 +29,7 @@ export function observeServers(fastify: FastifyInstance, observer: ServerObserve
   })
 }
 
-/** The documented channel on which Node.js publishes a request of HTTP/1.1 as soon as it has read the headers. */
+/** The documented channel of Node.js for requests of HTTP/1.1 whose headers have been read. */
 const REQUEST_START = 'http.server.request.start'
 
 interface RequestStart {
@@ -39,8 +39,8 @@ interface RequestStart {
 }
 
 /**
- * Observes a server ahead of any listener: Node.js answers some requests itself (no Host, too many on a connection), and
- * Fastify answers some without a hook (a malformed URL, a request during close()).
+ * Observes a server ahead of any listener: Node.js answers some requests itself (no Host, too many on a connection),
+ * and Fastify answers some without a hook (a malformed URL, a request during close()).
  *
  * The listeners live as long as the server, so requests that arrive while it closes are counted. The function returned
  * ends the subscription: a server that has never listened may not emit `close`.
