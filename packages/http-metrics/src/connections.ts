@@ -1,6 +1,6 @@
 /**
- * Connections of HTTP/1.1, on which requests wait for each other: the client's end, or bytes that the parser refuses,
- * concern the first one without an answer, and those behind it end with the connection.
+ * Follows connections of HTTP/1.1, on which requests wait for each other. The client's FIN, and bytes that the parser
+ * refuses, concern the first request without an answer; those behind it end with the connection.
  *
  * @module
  */
@@ -9,39 +9,36 @@ import { areHeadersSent, busyResponse } from './internals.ts'
 import type { MeasuredResponse, Measurement, MeasurementMark } from './measurement.ts'
 
 export interface Connections {
-  /** Notes a request that the server has announced. */
+  /** Adds a request that the server announced. */
   add(response: MeasuredResponse, socket: Duplex): void
-  /** Ends a response with its socket: Node.js closes the one that a socket is busy with, and forgets those pipelined behind it. */
-  await(response: MeasuredResponse, socket: Duplex): void
-  /** The request whose answer a connection waits for, while it has taken no header of it. */
+  /** Ends a response with its socket: Node.js closes the response that a socket is busy with, and no other. */
+  endWithSocket(response: MeasuredResponse, socket: Duplex): void
+  /** Returns the request that a connection is to answer next, until it takes a header of the answer. */
   unanswered(socket: Duplex): Measurement | undefined
-  /** Whether a connection is in the middle of a request that was announced. */
+  /** Returns whether a connection is in the middle of a request that was announced. */
   isReceiving(socket: Duplex): boolean
 }
 
-/** `end` is called for responses that their socket has left behind, and again where Node.js closes one after all. */
+/** `end` is called for a response whose socket has closed; once more where Node.js closes the response after all. */
 export function createConnections(
   kMeasurement: MeasurementMark,
   end: (response: MeasuredResponse) => void,
 ): Connections {
-  /** On a socket, the response to its latest request. */
+  /** On a socket: the response to its latest request. */
   const kLatest: unique symbol = Symbol('data20.http.latest')
-  /** On a socket, the responses that wait for an earlier one to end. */
+  /** On a socket: the responses that wait for an earlier one to end. */
   const kWaiting: unique symbol = Symbol('data20.http.waiting')
   type MeasuredSocket = Duplex & { [kLatest]?: MeasuredResponse; [kWaiting]?: Set<MeasuredResponse> }
 
-  return {
-    add(response, socket: MeasuredSocket) {
-      if (busyResponse(socket) !== undefined) awaitSocket(response, socket)
-      if (socket[kLatest] === undefined) socket.on('end', onEnd)
-      socket[kLatest] = response
-    },
-    await: awaitSocket,
-    unanswered,
-    isReceiving: (socket: MeasuredSocket) => socket[kLatest]?.req.complete === false,
+  return { add, endWithSocket, unanswered, isReceiving }
+
+  function add(response: MeasuredResponse, socket: MeasuredSocket): void {
+    if (busyResponse(socket) !== undefined) endWithSocket(response, socket)
+    if (socket[kLatest] === undefined) socket.on('end', onEnd)
+    socket[kLatest] = response
   }
 
-  function awaitSocket(response: MeasuredResponse, socket: MeasuredSocket): void {
+  function endWithSocket(response: MeasuredResponse, socket: MeasuredSocket): void {
     let waiting = socket[kWaiting]
     if (waiting === undefined) {
       waiting = new Set()
@@ -54,14 +51,19 @@ export function createConnections(
     response.on('close', () => socket[kWaiting]?.delete(response))
   }
 
-  /** The client's end of the connection: Node.js sends nothing more. */
+  /** Runs at the client's FIN: Node.js sends nothing more. */
   function onEnd(this: Duplex): void {
     const measurement = unanswered(this)
     if (measurement !== undefined) measurement.isUnsent = true
   }
 
   function unanswered(socket: Duplex): Measurement | undefined {
-    const response = busyResponse(socket) as MeasuredResponse | undefined
-    return response === undefined || areHeadersSent(response) ? undefined : response[kMeasurement]
+    const response = busyResponse(socket)
+    if (response === undefined || areHeadersSent(response)) return undefined
+    return (response as MeasuredResponse)[kMeasurement]
+  }
+
+  function isReceiving(socket: MeasuredSocket): boolean {
+    return socket[kLatest]?.req.complete === false
   }
 }

@@ -1,28 +1,41 @@
 /**
- * What is read of the inside of Fastify and Node.js, each with what happens where a later version has it no more.
+ * Reads what Fastify and Node.js do not document. No other file of this package does. There are eleven reads, each with
+ * a fallback for a version that no longer has what is read:
+ *
+ * | Read of | Function | Without it |
+ * |---|---|---|
+ * | Fastify: prototype of an instance | {@link isRoot} | counts routed requests only |
+ * | Fastify: symbols `hooks` and `children` | {@link addFirstOnRequestHook} | order of registration |
+ * | Fastify: symbol `serverBindings` | {@link secondaryServers} | counts routed requests only |
+ * | Fastify: symbol `context` | {@link createRouteContext} | `request.routeOptions`, which is slower |
+ * | light-my-request: `isLightMyRequest` | {@link isInjected} | judged as HTTP/1.1 |
+ * | Node.js: `socket._httpMessage` | {@link busyResponse} | pipelined requests may stay in flight |
+ * | Node.js: `response._headerSent`, `outputData` | {@link areHeadersSent} | `headersSent` |
+ * | Node.js: `response._header` | {@link headerStatus} | `statusCode` |
+ * | Node.js: `response.closed` | {@link isResponseClosed} | `destroyed` |
+ * | Node.js: `response.errored` | {@link responseError} | the error of the socket decides |
+ * | Node.js: `request.upgrade` | {@link isUpgrade} | judged as HTTP/1.1 |
  *
  * @module
  */
-import type { Server, ServerResponse } from 'node:http'
-import type { Http2ServerResponse } from 'node:http2'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance, FastifyRequest, onRequestHookHandler } from 'fastify'
 
 type Internals = Record<symbol, unknown>
 
-/** Whether an instance is the application itself, and not an encapsulated part of it. */
+/** Returns whether an instance is the application itself, rather than an encapsulated part of it. */
 export function isRoot(fastify: FastifyInstance): boolean {
   return Object.getPrototypeOf(fastify) === Object.prototype
 }
 
 /**
- * Adds an `onRequest` hook before those of all plugins registered earlier: one of them may reply at once (401, 429), and
- * then no later hook runs. Fastify itself adds the hook to children that exist already. Without the symbol the hook
- * stands in the order of registration.
+ * Adds an `onRequest` hook before those of all plugins registered earlier: one of them may reply at once (401, 429),
+ * and Fastify then skips the hooks behind it. Fastify itself adds the hook to child instances that exist already.
  */
 export async function addFirstOnRequestHook(fastify: FastifyInstance, hook: onRequestHookHandler): Promise<void> {
   fastify.addHook('onRequest', hook)
-  // addHook takes effect after the plugins that are being loaded.
+  // addHook takes effect after the plugins that are loading.
   await fastify.after()
   const hooksSymbol = findSymbol(fastify, 'fastify.hooks')
   const childrenSymbol = findSymbol(fastify, 'fastify.children')
@@ -35,49 +48,19 @@ export async function addFirstOnRequestHook(fastify: FastifyInstance, hook: onRe
   }
 }
 
-/** The servers beside `fastify.server`: listening on `localhost`, Fastify has one more for each further address. */
+/** Returns the servers beside `fastify.server`: listening on `localhost`, Fastify has one for each further address. */
 export function secondaryServers(fastify: FastifyInstance): Server[] {
   const symbol = findSymbol(fastify, 'fastify.serverBindings')
   return symbol === undefined ? [] : ((fastify as unknown as Internals)[symbol] as Server[])
 }
 
-/** The channel on which Node.js says that it has read a request's headers, before it looks at them. */
-export const REQUEST_START = 'http.server.request.start'
-
-export interface RequestStart {
-  readonly response: ServerResponse
-  readonly socket: Duplex
-  readonly server: unknown
-}
-
-/** The first response of an HTTP/1 connection that is not finished. Without Node's mark there is none. */
-export function busyResponse(socket: Duplex): ServerResponse | undefined {
-  return (socket as { _httpMessage?: ServerResponse | null })._httpMessage ?? undefined
-}
-
-/** What Node.js knows of headers: whether any code has sent them, and what no connection has taken yet. */
-type SentHeaders = { _headerSent?: boolean; outputData?: ReadonlyArray<{ data: unknown }> }
-
-/**
- * Whether a connection has taken the headers. `headersSent`, all that is left without Node's fields, is true once they are
- * put together, and of a response that waits for its connection.
- */
-export function areHeadersSent(response: ServerResponse | Http2ServerResponse): boolean {
-  const { _headerSent = response.headersSent, outputData } = response as SentHeaders
-  const first = outputData?.[0]?.data
-  return _headerSent && !(typeof first === 'string' && first.startsWith('HTTP/'))
-}
-
-/** The status in the headers that were put together; without Node's field, or before, `statusCode`. */
-export function headerStatus(response: ServerResponse): number {
-  const { _header } = response as { _header?: string | null }
-  return typeof _header === 'string' ? Number(_header.slice(9, 12)) : response.statusCode
-}
-
-/** What identifies the route of a request, one property read; `request.routeOptions` builds an object of twelve at each access. */
+/** The context of a route: it identifies the route, and one property read finds it. */
 export type RouteContext = { config?: { url?: string; method?: string | string[]; metrics?: unknown } }
 
-/** Finds the context of a request's route. Each copy of Fastify that a process has loaded has a symbol of its own for it. */
+/**
+ * Returns the function that finds the context of a request's route. Each copy of Fastify in a process has a symbol of
+ * its own for it. `request.routeOptions` builds an object of twelve properties at each access.
+ */
 export function createRouteContext(): (request: FastifyRequest) => RouteContext {
   let contextSymbol: symbol | undefined
   return (request) => {
@@ -86,6 +69,50 @@ export function createRouteContext(): (request: FastifyRequest) => RouteContext 
       ? { config: request.routeOptions.config as RouteContext['config'] & object }
       : ((request as unknown as Internals)[contextSymbol] as RouteContext)
   }
+}
+
+/** Returns whether a response was made by `inject()`. */
+export function isInjected(response: object): boolean {
+  return (response as { isLightMyRequest?: boolean }).isLightMyRequest === true
+}
+
+/** Returns the first response of an HTTP/1.1 connection that is not finished. */
+export function busyResponse(socket: Duplex): ServerResponse | undefined {
+  return (socket as { _httpMessage?: ServerResponse | null })._httpMessage ?? undefined
+}
+
+/** Whether any code has sent the headers, and the data that no connection has taken yet. */
+type SentHeaders = { _headerSent?: boolean; outputData?: ReadonlyArray<{ data: unknown }> }
+
+/**
+ * Returns whether a connection has taken the headers of a response. `headersSent` is true as soon as the headers are
+ * built, even while the response waits for its connection.
+ */
+export function areHeadersSent(response: ServerResponse): boolean {
+  const { _headerSent = response.headersSent, outputData } = response as SentHeaders
+  const first = outputData?.[0]?.data
+  return _headerSent && !(typeof first === 'string' && first.startsWith('HTTP/'))
+}
+
+/** Returns the status in the headers that were built; `statusCode` before that. */
+export function headerStatus(response: ServerResponse): number {
+  const { _header } = response as { _header?: string | null }
+  return typeof _header === 'string' ? Number(_header.slice(9, 12)) : response.statusCode
+}
+
+/** Returns whether a response has been closed, so that its `close` event will not come. */
+export function isResponseClosed(response: ServerResponse): boolean {
+  return (response as { closed?: boolean }).closed ?? response.destroyed
+}
+
+/** Returns the error that a response was destroyed with. */
+export function responseError(response: ServerResponse): Error | undefined {
+  return (response as { errored?: Error | null }).errored ?? undefined
+}
+
+/** Returns whether a request came by the server's `upgrade` event. */
+export function isUpgrade(request: IncomingMessage | undefined): boolean {
+  return (request as { upgrade?: boolean } | undefined)?.upgrade === true
 }
 
 function findSymbol(object: object, description: string): symbol | undefined {

@@ -1,29 +1,67 @@
 /**
- * The state of one request, and the mark by which it is found on the response.
+ * Holds the state of one request from its start to its count, and the mark that finds it on the response.
  *
  * @module
  */
 import { performance } from 'node:perf_hooks'
 import type { Metrics } from '@data20/metrics-core'
 import type { FastifyRequest } from 'fastify'
-import type { RawResponse } from './ending.ts'
-import type { RouteSeries } from './routes.ts'
+import type { RouteSeries } from './instruments.ts'
+import type { Notes, Protocol, RawResponse } from './protocol.ts'
+import { LEFT_OUT, type MeasuredRoute } from './routes.ts'
 import type { CountedBodies } from './sizes.ts'
 
-/** What is known of a request until its response is closed. */
-export class Measurement {
-  /** Milliseconds of `performance.now()` at which the request was there. */
-  start: number = performance.now()
-  /** The series of its route: `undefined` until a hook knows it, `null` where it is left out, or counted already. */
-  route: RouteSeries | null | undefined = undefined
-  /** For custom labels. */
+/**
+ * One request. It is `unassigned` until its route is known, then `in flight` until it is `counted`; or it is
+ * `left out`, because its route is not measured. A class keeps the hot path monomorphic.
+ */
+export class Measurement implements Notes {
+  /** When the request arrived, in milliseconds of `performance.now()`. */
+  startMs: number = performance.now()
+  readonly protocol: Protocol
+  state: 'unassigned' | 'in flight' | 'counted' | 'left out' = 'unassigned'
+  /** Set while the request is in flight. */
+  route: RouteSeries | undefined = undefined
+  /** Kept for custom labels. */
   request: FastifyRequest | undefined = undefined
-  /** For sizes. */
+  /** Kept for `sizes`. */
   bodies: CountedBodies | undefined = undefined
-  /** The status of what was answered past the response: by Fastify to what the parser refused, by who took an upgrade. */
   answered: number | undefined = undefined
-  /** Whether the client's end of the connection came before any header: what is written since reaches nobody. */
   isUnsent = false
+
+  constructor(protocol: Protocol) {
+    this.protocol = protocol
+  }
+
+  /** Gives an unassigned request to its route, where it is in flight from now on. */
+  assign(route: MeasuredRoute): void {
+    if (route === LEFT_OUT) {
+      this.state = 'left out'
+      return
+    }
+    this.state = 'in flight'
+    this.route = route
+    route.inFlight.inc()
+  }
+
+  /** Counts a request that is in flight. Idempotent: a response may be closed more than once. */
+  count(response: RawResponse): void {
+    if (this.state !== 'in flight') return
+    this.state = 'counted'
+    const route = this.route!
+    route.inFlight.dec()
+
+    const seconds = (performance.now() - this.startMs) / 1000
+    const { status, phase } = this.protocol.endingOf(response, this)
+    if (phase !== undefined) route.aborted[phase].inc()
+    const series = route.requestsOf === undefined ? route.requests : route.requestsOf(this.request)
+    series.count(status)
+    series.duration.observe(seconds)
+    if (this.bodies !== undefined) this.bodies.observe(route)
+    // An idle connection keeps its latest response, which must not keep objects of the application alive.
+    this.route = undefined
+    this.request = undefined
+  }
 }
 
 declare const kMeasurementType: unique symbol
@@ -33,8 +71,9 @@ export type MeasuredResponse = RawResponse & { [kMeasurementType]?: Measurement 
 const marks = new WeakMap<Metrics, MeasurementMark>()
 
 /**
- * The mark on a response that holds its {@link Measurement}: one for each registry. Two registrations with the same
- * registry, in the application and in a part of it, count a request once; an application inside of another has its own.
+ * Returns the symbol under which a response holds its {@link Measurement}: one per registry. Two registrations with the
+ * same registry, in the application and in a part of it, count a request once; an application inside another has its
+ * own.
  */
 export function markOf(metrics: Metrics): MeasurementMark {
   const mark: MeasurementMark = marks.get(metrics) ?? (Symbol('data20.http.measurement') as MeasurementMark)

@@ -1,5 +1,5 @@
 /**
- * What http-metrics measures. Names and labels are public API.
+ * Defines the metrics of the package as data. Names and labels are public API.
  *
  * @module
  */
@@ -68,20 +68,21 @@ export const definitions = {
 /** The endpoint of requests that matched no route. */
 export const UNMATCHED = 'unmatched'
 
-/** The method, or the value of a custom label, that is none of those known. */
+/** The value of the label `method`, and of a custom label, for everything outside its known values. */
 export const OTHER_METHOD = 'OTHER'
 export const OTHER_VALUE = 'other'
 
 /** The methods that Fastify routes unless an application adds others. */
 const METHODS = ['DELETE', 'GET', 'HEAD', 'OPTIONS', 'PATCH', 'POST', 'PUT', 'TRACE', OTHER_METHOD]
 
-/** A status is a number of three digits, or its class with the option `groupStatus`. */
+/** A status is a number of three digits, or with the option `groupStatus` its class. */
 const STATUSES = [...Array.from({ length: 500 }, (_, index) => `${100 + index}`), '1xx', '2xx', '3xx', '4xx', '5xx']
 
-/** How a request without a whole response ended. */
+/** How a request ended whose response is incomplete. */
 export const PHASES = ['before_headers', 'mid_response', 'truncated'] as const
+export type Phase = (typeof PHASES)[number]
 
-/** The parser errors told apart: what clients do wrong, and what attackers send. Node.js has two dozen more. */
+/** Parser errors with a series of their own: common mistakes of clients, and attacks. Node.js has two dozen more. */
 export const PARSER_ERROR_CODES = [
   'ERR_HTTP_REQUEST_TIMEOUT',
   'HPE_CHUNK_EXTENSIONS_OVERFLOW',
@@ -99,5 +100,5 @@ export const PARSER_ERROR_CODES = [
   'other',
 ] as const
 
-/** The values of labels that have a fixed set of them. */
+/** The values of the labels that have a fixed set of values. */
 export const labelValues: LabelValues = { method: METHODS, status: STATUSES, phase: PHASES, code: PARSER_ERROR_CODES }

@@ -1,34 +1,41 @@
+/**
+ * The options of the plugin and of a route: their defaults and all checks of them.
+ *
+ * @module
+ */
+import { checkBuckets, checkList, InvalidOptionError } from '@data20/metrics-core/plugin'
 import type { FastifyRequest } from 'fastify'
+import { definitions, UNMATCHED } from './metrics.ts'
 
-/** A custom label: a finite set of values, and the function that finds the value of a request. */
+/** A custom label: a finite set of values, and the function that returns the value for a request. */
 export interface CustomLabel {
-  /** The values that the label can have; whatever else `value` returns is counted as `other`. */
+  /** The values that the label can have. Anything else that `value` returns is counted as `other`. */
   values: readonly string[]
   /**
-   * Called once at the end of each request, so that what hooks decorated is there. When it throws, the value is `other`
-   * and the error is counted in `metrics_errors_total`.
+   * Returns the label's value for a request. Called once when the request ends, so it sees what hooks have decorated.
+   * If it throws, the value is `other` and the error is counted in `metrics_errors_total`.
    */
   value(request: FastifyRequest): string | undefined
 }
 
 /** `config.metrics` of a route; `false` leaves the route out. */
 export interface RouteMetricsOptions {
-  /** What the endpoint label says instead of the route's pattern. Routes with the same text are counted together. */
+  /** Value of the endpoint label, instead of the route's pattern. Routes with the same value share their series. */
   endpoint?: string
-  /** Upper bounds of this route's durations in seconds, instead of the plugin's. */
+  /** Bucket boundaries of this route's durations in seconds, instead of the plugin's. */
   buckets?: readonly number[]
 }
 
 export interface HttpMetricsOptions {
   /**
-   * Upper bounds of `http_request_duration_seconds`, in seconds. A threshold that somebody is alerted on must be a bound.
+   * Bucket boundaries of `http_request_duration_seconds`, in seconds. The threshold of an alert must be a boundary.
    * @default 0.005 0.01 0.025 0.05 0.1 0.25 0.5 1 2.5 5 10
    */
   buckets?: readonly number[]
 
   /**
-   * Endpoints that are not measured: route patterns (`/health/live`), with `*` for any rest (`/admin/*`), regular
-   * expressions, or `unmatched`. Decided once per route, so it costs a request nothing.
+   * Endpoints that are not measured: route patterns (`/health/live`), prefixes that end in `*` (`/admin/*`), regular
+   * expressions, or `unmatched`. Decided once per route; requests pay nothing for it.
    * @default []
    */
   ignore?: ReadonlyArray<string | RegExp>
@@ -40,29 +47,114 @@ export interface HttpMetricsOptions {
   groupStatus?: boolean
 
   /**
-   * Further labels of `http_requests_total`, `http_errors_total` and `http_request_duration_seconds`. Each multiplies
-   * the series by its values.
+   * Custom labels of `http_requests_total`, `http_errors_total` and `http_request_duration_seconds`. Each label
+   * multiplies the number of series by its number of values.
    * @default {}
    */
   labels?: Record<string, CustomLabel>
 
   /**
-   * Name of the label that holds the route's pattern. Targets of prometheus-operator carry an `endpoint` label of their
-   * own, beside which this one becomes `exported_endpoint` unless the scrape sets `honorLabels`.
+   * Name of the label that holds the route's pattern. Targets of prometheus-operator have an `endpoint` label of their
+   * own; Prometheus then renames this one to `exported_endpoint` unless the scrape sets `honorLabels`.
    * @default 'endpoint'
    */
   endpointLabel?: string
 
   /**
-   * Measure request and response bodies in bytes, as they pass. Wraps `write`, `end` and `push` of each request.
+   * Measure the bytes of request and response bodies as they pass. Wraps `write`, `end` and `push` of each request.
    * @default false
    */
   sizes?: boolean
 
   /**
-   * Statuses whose series exist at 0 for every registered route from the start, so that `increase()` sees the first
-   * event; `true` for 200, 400 and 500 (with `groupStatus` for all classes). HEAD and OPTIONS routes are left out.
+   * Statuses whose series start at 0 for every registered route, so that `increase()` sees the first event. `true`
+   * stands for 200, 400 and 500 (all classes with `groupStatus`). HEAD and OPTIONS routes are left out. With custom
+   * `labels` no status starts at 0.
    * @default true
    */
   initialize?: boolean | readonly number[]
+}
+
+/** The plugin's options, checked and with their defaults. */
+export interface ResolvedOptions extends Required<Omit<HttpMetricsOptions, 'initialize'>> {
+  /** Statuses whose series start at 0; `undefined` where no series of a route exists before its first request. */
+  initialStatuses: readonly number[] | undefined
+}
+
+/** A route's options, checked and with their defaults. */
+export interface ResolvedRouteOptions {
+  endpoint: string
+  /** `undefined` for the plugin's buckets. */
+  buckets: readonly number[] | undefined
+}
+
+/** The initial statuses by default: one of each class that handlers send. */
+const INITIAL_STATUSES = [200, 400, 500]
+/** One status of each class, for `groupStatus`. */
+const INITIAL_CLASSES = [100, 200, 300, 400, 500]
+
+/** Returns the plugin's options with their defaults. Throws an InvalidOptionError. */
+export function resolveOptions(options: HttpMetricsOptions): ResolvedOptions {
+  const {
+    buckets = definitions.duration.buckets,
+    ignore = [],
+    groupStatus = false,
+    labels = {},
+    endpointLabel = 'endpoint',
+    sizes = false,
+    initialize = true,
+  } = options
+
+  checkBuckets(buckets)
+  checkList(ignore, 'ignore')
+  if (!ignore.every((pattern) => typeof pattern === 'string' || pattern instanceof RegExp)) {
+    throw new InvalidOptionError('ignore', 'route patterns and regular expressions', ignore)
+  }
+  checkEndpointLabel(endpointLabel)
+  checkCustomLabels(labels, endpointLabel)
+
+  const initialStatuses = resolveInitialize(initialize, groupStatus)
+  return { buckets, ignore, groupStatus, labels, endpointLabel, sizes, initialStatuses }
+}
+
+/**
+ * Returns the options of a route with their defaults; `undefined` for a route that is left out. `url` is the route's
+ * pattern, `undefined` for requests that match no route. Throws an InvalidOptionError.
+ */
+export function resolveRouteOptions(url: string | undefined, options: unknown): ResolvedRouteOptions | undefined {
+  if (options === false) return undefined
+  const { endpoint = url ?? UNMATCHED, buckets } = (options ?? {}) as RouteMetricsOptions
+  if (typeof endpoint !== 'string' || (endpoint === '' && endpoint !== url)) {
+    throw new InvalidOptionError(`config.metrics.endpoint of ${url}`, 'a string that is not empty', endpoint)
+  }
+  if (buckets !== undefined) checkBuckets(buckets, `config.metrics.buckets of ${url}`)
+  return { endpoint, buckets }
+}
+
+function resolveInitialize(initialize: unknown, groupStatus: boolean): readonly number[] | undefined {
+  if (initialize === false) return undefined
+  if (initialize === true) return groupStatus ? INITIAL_CLASSES : INITIAL_STATUSES
+  if (Array.isArray(initialize) && initialize.every(isStatus)) return initialize
+  throw new InvalidOptionError('initialize', 'a boolean or an array of statuses', initialize)
+}
+
+function checkEndpointLabel(endpointLabel: string): void {
+  if (['method', 'status', 'phase'].includes(endpointLabel)) {
+    throw new InvalidOptionError('endpointLabel', 'a name other than method, status and phase', endpointLabel)
+  }
+}
+
+function checkCustomLabels(labels: Record<string, CustomLabel>, endpointLabel: string): void {
+  for (const [name, label] of Object.entries(labels)) {
+    if ([endpointLabel, 'method', 'status'].includes(name)) {
+      throw new InvalidOptionError('labels', `names other than ${endpointLabel}, method and status`, name)
+    }
+    if (!Array.isArray(label?.values) || typeof label.value !== 'function') {
+      throw new InvalidOptionError(`labels.${name}`, '{ values: string[], value: function }', label)
+    }
+  }
+}
+
+function isStatus(value: unknown): boolean {
+  return Number.isInteger(value) && (value as number) >= 100 && (value as number) <= 999
 }

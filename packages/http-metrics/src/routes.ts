@@ -1,263 +1,109 @@
 /**
- * The series of each route, bound once: what a request needs is found by its route's context and its method.
+ * Finds the series of a route by its context and the request's method. They are bound when they are first needed.
  *
  * @module
  */
-import {
-  type CounterSeries,
-  DEFAULT_BUCKETS,
-  type GaugeSeries,
-  type HistogramSeries,
-  type Metrics,
-} from '@data20/metrics-core'
-import { checkBuckets, checkList, InvalidOptionError } from '@data20/metrics-core/plugin'
-import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify'
+import type { FastifyInstance, RouteOptions } from 'fastify'
+import type { Instruments, RouteSeries } from './instruments.ts'
 import type { RouteContext } from './internals.ts'
-import { definitions, OTHER_METHOD, OTHER_VALUE, PHASES, UNMATCHED } from './metrics.ts'
-import type { HttpMetricsOptions, RouteMetricsOptions } from './options.ts'
+import { OTHER_METHOD } from './metrics.ts'
+import { type ResolvedOptions, resolveRouteOptions } from './options.ts'
 
-interface StatusSeries {
-  readonly requests: CounterSeries
-  /** From status 400. */
-  readonly errors: CounterSeries | undefined
-}
+/** Stands for the series of a route that is not measured: `ignore` matches it, or its `config.metrics` is `false`. */
+export const LEFT_OUT: unique symbol = Symbol('data20.http.leftOut')
 
-/** What is counted at the end of a request. Classes, so that V8 sees one shape on the path of every request. */
-export class RequestSeries {
-  readonly duration: HistogramSeries
-  /** By status, bound when it is first seen. */
-  readonly #ofStatus: Array<StatusSeries | undefined> = []
-  readonly #bind: (status: number) => StatusSeries
-
-  constructor(duration: HistogramSeries, bind: (status: number) => StatusSeries) {
-    this.duration = duration
-    this.#bind = bind
-  }
-
-  /** Counts a request, and an error from status 400. */
-  count(status: number): void {
-    const { requests, errors } = this.#ofStatus[status] ?? this.prepare(status)
-    requests.inc()
-    if (errors !== undefined) errors.inc()
-  }
-
-  /** Makes the series of a status. */
-  prepare(status: number): StatusSeries {
-    const series = this.#bind(status)
-    this.#ofStatus[status] = series
-    return series
-  }
-}
-
-/** The series of one route and method. */
-export class RouteSeries {
-  /** Without custom labels. */
-  readonly requests: RequestSeries
-  readonly inFlight: GaugeSeries
-  readonly aborted: Record<(typeof PHASES)[number], CounterSeries>
-  readonly requestSize: HistogramSeries | undefined
-  readonly responseSize: HistogramSeries | undefined
-  /** The series with the custom labels of a request. */
-  readonly withLabels: (request: FastifyRequest | undefined) => RequestSeries
-
-  constructor({ requests, inFlight, aborted, requestSize, responseSize, withLabels }: RouteSeries) {
-    this.requests = requests
-    this.inFlight = inFlight
-    this.aborted = aborted
-    this.requestSize = requestSize
-    this.responseSize = responseSize
-    this.withLabels = withLabels
-  }
-}
+/** The series of a route, or that it has none. */
+export type MeasuredRoute = RouteSeries | typeof LEFT_OUT
 
 export interface Routes {
-  /** Notes a route as it is registered; throws where its options cannot work. */
+  /** Adds a route at its registration. Throws an InvalidOptionError for the route's options. */
   add(route: RouteOptions): void
-  /** Makes the series of the routes noted. */
+  /** Makes the series of the routes added. */
   initialize(): void
-  /** The series of a route; `null` when it is left out. */
-  find(context: RouteContext, method: string): RouteSeries | null
-  /** The series of what matched no route; `null` when it is left out. */
-  unmatched(method: string | undefined): RouteSeries | null
+  /** Returns the series of a request's route. */
+  find(context: RouteContext, method: string): MeasuredRoute
+  /** Returns the series of requests that match no route. */
+  unmatched(method: string | undefined): MeasuredRoute
 }
 
-/** The statuses initialized by default: one of each class that a handler sends by itself. */
-const INITIAL_STATUSES = [200, 400, 500]
-/** With `groupStatus`, every class. */
-const INITIAL_CLASSES = [100, 200, 300, 400, 500]
-
-export function createRoutes(metrics: Metrics, fastify: FastifyInstance, options: HttpMetricsOptions): Routes {
-  const {
-    buckets = DEFAULT_BUCKETS,
-    ignore = [],
-    groupStatus = false,
-    labels: customLabels = {},
-    endpointLabel = 'endpoint',
-    sizes = false,
-    initialize = true,
-  } = options
-  const customNames = Object.keys(customLabels)
-  checkList(ignore, 'ignore')
-  if (!ignore.every((pattern) => typeof pattern === 'string' || pattern instanceof RegExp)) {
-    throw new InvalidOptionError('ignore', 'route patterns and regular expressions', ignore)
-  }
-  if (typeof initialize !== 'boolean' && !(Array.isArray(initialize) && initialize.every(isStatus))) {
-    throw new InvalidOptionError('initialize', 'a boolean or a list of statuses', initialize)
-  }
-  for (const name of customNames) {
-    const { values, value } = customLabels[name]!
-    if (!Array.isArray(values) || typeof value !== 'function') {
-      throw new InvalidOptionError(`labels.${name}`, '{ values: string[], value: function }', customLabels[name])
-    }
-  }
-
-  const base = [endpointLabel, 'method'] as const
-  const requests = metrics.counter({
-    ...definitions.requests,
-    labelNames: [...base, 'status', ...customNames],
-  })
-  const errors = metrics.counter({ ...definitions.errors, labelNames: [...base, 'status', ...customNames] })
-  const duration = metrics.histogram({
-    ...definitions.duration,
-    labelNames: [...base, ...customNames],
-    buckets,
-  })
-  const inFlight = metrics.gauge({ ...definitions.inFlight, labelNames: base })
-  const aborted = metrics.counter({ ...definitions.aborted, labelNames: [...base, 'phase'] })
-  const requestSize = sizes ? metrics.histogram({ ...definitions.requestSize, labelNames: base }) : undefined
-  const responseSize = sizes ? metrics.histogram({ ...definitions.responseSize, labelNames: base }) : undefined
-
+/** `onError` receives the error of a route that was registered before the plugin with invalid options. */
+export function createRoutes(
+  fastify: FastifyInstance,
+  instruments: Instruments,
+  { ignore, labels, initialStatuses }: ResolvedOptions,
+  onError: (error: unknown) => void,
+): Routes {
+  const hasCustomLabels = Object.keys(labels).length > 0
   const registered: RouteOptions[] = []
-  /** On the context of a route with one method, its series: this is on the path of every request, and a map would hash. */
-  const kSeries: unique symbol = Symbol('data20.http.series')
-  const ofContextAndMethod = new Map<RouteContext, Map<string, RouteSeries | null>>()
-  const ofUnmatched = new Map<string, RouteSeries | null>()
+  /** Holds the series on the context of a route with one method: on the hot path a Map would have to hash. */
+  const kRoute: unique symbol = Symbol('data20.http.route')
+  const byContextAndMethod = new Map<RouteContext, Map<string, MeasuredRoute>>()
+  const byUnmatchedMethod = new Map<string, MeasuredRoute>()
   const methods = new Set<string>(fastify.supportedMethods)
 
-  return {
-    add(route) {
-      checkRouteOptions(route.url, route.config?.metrics)
-      registered.push(route)
-    },
-    initialize: initializeRoutes,
-    find,
-    unmatched,
+  return { add, initialize, find, unmatched }
+
+  function add(route: RouteOptions): void {
+    resolveRouteOptions(route.url, route.config?.metrics)
+    registered.push(route)
   }
 
-  function initializeRoutes(): void {
-    // Methods may have been added since.
+  function initialize(): void {
+    // The application may have added methods since.
     for (const method of fastify.supportedMethods) methods.add(method)
-    if (initialize === false) return
-    const statuses = initialize === true ? (groupStatus ? INITIAL_CLASSES : INITIAL_STATUSES) : initialize
+    if (initialStatuses === undefined) return
     for (const { method, url, config } of registered) {
       for (const one of [method].flat()) {
         if (one === 'HEAD' || one === 'OPTIONS') continue
-        const route = createRoute({ config: { ...config, url } as RouteContext['config'] & object }, one)
-        if (customNames.length === 0) for (const status of statuses) route?.requests.prepare(status)
+        const route = bindRoute(url, one, config?.metrics)
+        if (route === LEFT_OUT || hasCustomLabels) continue
+        for (const status of initialStatuses) route.requests.prepare(status)
       }
     }
   }
 
-  function find(context: RouteContext, method: string): RouteSeries | null {
-    const marked = context as RouteContext & { [kSeries]?: RouteSeries | null }
-    const known = marked[kSeries]
+  function find(context: RouteContext, method: string): MeasuredRoute {
+    const marked = context as RouteContext & { [kRoute]?: MeasuredRoute }
+    const known = marked[kRoute]
     if (known !== undefined) return known
     if (typeof context.config?.method !== 'string') return findByMethod(context, method)
-    const made = createRoute(context, method)
-    marked[kSeries] = made
-    return made
+    const bound = bindRoute(context.config.url, method, context.config.metrics)
+    marked[kRoute] = bound
+    return bound
   }
 
-  /** A route of several methods, and what matched none. */
-  function findByMethod(context: RouteContext, method: string): RouteSeries | null {
-    if (context.config?.url === undefined) return unmatched(method)
-    const ofMethod = getOrMake(ofContextAndMethod, context, () => new Map<string, RouteSeries | null>())
-    return getOrMake(ofMethod, method, () => createRoute(context, method))
+  /** Finds the series of a route with several methods, and of a request that matches no route. */
+  function findByMethod(context: RouteContext, method: string): MeasuredRoute {
+    const { url, metrics } = context.config ?? {}
+    if (url === undefined) return unmatched(method)
+    const byMethod = getOrMake(byContextAndMethod, context, () => new Map<string, MeasuredRoute>())
+    return getOrMake(byMethod, method, () => bindRoute(url, method, metrics))
   }
 
-  function unmatched(method = ''): RouteSeries | null {
+  function unmatched(method = ''): MeasuredRoute {
     const label = methods.has(method) ? method : OTHER_METHOD
-    return getOrMake(ofUnmatched, label, () => createRoute({}, label))
+    return getOrMake(byUnmatchedMethod, label, () => bindRoute(undefined, label, undefined))
   }
 
-  function createRoute(context: RouteContext, method: string): RouteSeries | null {
+  function bindRoute(url: string | undefined, method: string, options: unknown): MeasuredRoute {
     try {
-      checkRouteOptions(context.config?.url, context.config?.metrics)
-      return bindRoute(context, method)
+      return bindResolved(method, resolveRouteOptions(url, options))
     } catch (error) {
-      // A route from before the plugin, whose options nobody has checked.
-      metrics.callbackError('http-metrics', error)
-      return bindRoute({ config: { url: context.config?.url } as RouteContext['config'] & object }, method)
+      // A route from before the plugin: `add` has not checked its options.
+      onError(error)
+      return bindResolved(method, resolveRouteOptions(url, undefined))
     }
   }
 
-  function bindRoute({ config }: RouteContext, method: string): RouteSeries | null {
-    if (config?.metrics === false) return null
-    const { endpoint = config?.url ?? UNMATCHED, buckets: ownBuckets } = (config?.metrics ?? {}) as RouteMetricsOptions
-    if (isIgnored(endpoint, ignore)) return null
-    const labels = { [endpointLabel]: endpoint, method }
-    const ofCustomValues = new Map<string, RequestSeries>()
-
-    return new RouteSeries({
-      requests: customNames.length === 0 ? createRequestSeries(labels, ownBuckets) : withValues([]),
-      inFlight: inFlight.reserve(labels),
-      aborted: Object.fromEntries(
-        PHASES.map((phase) => [phase, aborted.reserve({ ...labels, phase })]),
-      ) as RouteSeries['aborted'],
-      requestSize: requestSize?.reserve(labels),
-      responseSize: responseSize?.reserve(labels),
-      withLabels: (request) => withValues(customNames.map((name) => customValue(name, request))),
-    })
-
-    function withValues(values: string[]): RequestSeries {
-      return getOrMake(ofCustomValues, JSON.stringify(values), () => {
-        const custom = Object.fromEntries(customNames.map((name, index) => [name, values[index] ?? OTHER_VALUE]))
-        return createRequestSeries({ ...labels, ...custom }, ownBuckets)
-      })
-    }
+  function bindResolved(method: string, options: ReturnType<typeof resolveRouteOptions>): MeasuredRoute {
+    if (options === undefined || isIgnored(options.endpoint, ignore)) return LEFT_OUT
+    return instruments.bindRoute(method, options)
   }
-
-  function customValue(name: string, request: FastifyRequest | undefined): string {
-    const { values, value } = customLabels[name]!
-    if (request === undefined) return OTHER_VALUE
-    try {
-      const found = value(request)
-      return found !== undefined && values.includes(found) ? found : OTHER_VALUE
-    } catch (error) {
-      metrics.callbackError('http-metrics', error)
-      return OTHER_VALUE
-    }
-  }
-
-  function createRequestSeries(
-    labels: Record<string, string>,
-    ownBuckets: readonly number[] | undefined,
-  ): RequestSeries {
-    return new RequestSeries(duration.reserve(labels, ownBuckets), (status) => {
-      const withStatus = { ...labels, status: groupStatus ? `${Math.floor(status / 100)}xx` : status }
-      return {
-        requests: requests.reserve(withStatus),
-        errors: status >= 400 ? errors.reserve(withStatus) : undefined,
-      }
-    })
-  }
-}
-
-function isStatus(value: unknown): boolean {
-  return Number.isInteger(value) && (value as number) >= 100 && (value as number) <= 999
-}
-
-function checkRouteOptions(url: string | undefined, options: unknown): void {
-  const { endpoint, buckets } = (options || {}) as RouteMetricsOptions
-  if (endpoint !== undefined && (typeof endpoint !== 'string' || endpoint === '')) {
-    throw new InvalidOptionError(`config.metrics.endpoint of ${url}`, 'a text', endpoint)
-  }
-  if (buckets !== undefined) checkBuckets(buckets, `config.metrics.buckets of ${url}`)
 }
 
 function isIgnored(endpoint: string, ignore: ReadonlyArray<string | RegExp>): boolean {
   return ignore.some((pattern) => {
-    // test() of a global pattern would go on where it stopped.
+    // A global pattern's test() would continue from its last match.
     if (pattern instanceof RegExp) return endpoint.search(pattern) !== -1
     return pattern.endsWith('*') ? endpoint.startsWith(pattern.slice(0, -1)) : endpoint === pattern
   })

@@ -1,48 +1,68 @@
 /**
- * What comes to a server, before anybody else sees it.
+ * Observes what reaches the servers of an application, ahead of every other listener.
  *
  * @module
  */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import type { ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
-import { REQUEST_START, type RequestStart } from './internals.ts'
-import type { MeasuredResponse } from './measurement.ts'
+import { secondaryServers } from './internals.ts'
+import type { RawResponse } from './protocol.ts'
 
 export interface ServerObserver {
-  /** A request of HTTP/1.1 is there; nobody has looked at it. */
-  onStart(response: MeasuredResponse, socket: Duplex): void
-  /** A request goes to the application, and to `onStart` unless it is one of HTTP/2. */
-  onRequest(response: MeasuredResponse): void
-  /** A connection is broken. */
+  /** A request of HTTP/1.1 has arrived. No other code has seen it. */
+  onStart(response: ServerResponse, socket: Duplex): void
+  /** A request goes to the application. Those of HTTP/1.1 have been given to `onStart` before. */
+  onRequest(response: RawResponse): void
+  /** A connection broke. */
   onClientError(error: { code?: unknown }, socket: Duplex): void
 }
 
+/** Observes `fastify.server`, and further servers once they listen, until they close. */
+export function observeServers(fastify: FastifyInstance, observer: ServerObserver): void {
+  const stop = observeServer(fastify.server, observer)
+  // Runs after the server has closed.
+  fastify.addHook('onClose', async () => stop())
+  fastify.addHook('onListen', async () => {
+    for (const server of secondaryServers(fastify)) observeServer(server, observer)
+  })
+}
+
+/** The documented channel of Node.js for requests of HTTP/1.1 whose headers have been read. */
+const REQUEST_START = 'http.server.request.start'
+
+interface RequestStart {
+  readonly response: ServerResponse
+  readonly socket: Duplex
+  readonly server: unknown
+}
+
 /**
- * Observes all that comes to a server, ahead of any listener: Node.js answers some requests itself (no Host, too many on a
- * connection), and Fastify some without a hook (a malformed URL, one during close()).
+ * Observes a server ahead of any listener: Node.js answers some requests itself (no Host, too many on a connection),
+ * and Fastify answers some without a hook (a malformed URL, a request during close()).
  *
- * The listeners live as long as the server, so that what arrives while it closes counts too. Returns what ends them after
- * that: a server that has never listened may not say that it closes.
+ * The listeners live as long as the server, so requests that arrive while it closes are counted. The function returned
+ * ends the subscription: a server that has never listened may not emit `close`.
  */
-export function observeServer(server: FastifyInstance['server'], observer: ServerObserver): () => void {
-  let isObserved = false
-  // With its first connection: a server may be given them without listening.
+function observeServer(server: FastifyInstance['server'], observer: ServerObserver): () => void {
+  let isSubscribed = false
+  // Subscribes at the first connection: a server may be given connections without listening.
   server.prependListener('connection', () => {
-    if (isObserved) return
-    isObserved = true
+    if (isSubscribed) return
+    isSubscribed = true
     subscribe(REQUEST_START, onStart)
   })
   server.on('close', stop)
   // HTTP/2 has no such channel, and a server may be given requests without connections.
   server.prependListener('request', (_request, response) => observer.onRequest(response))
-  // Ahead of Fastify's, which destroys the socket.
+  // Runs ahead of Fastify's listener, which destroys the socket.
   server.prependListener('clientError', observer.onClientError)
 
   return stop
 
   function stop(): void {
-    isObserved = false
+    isSubscribed = false
     unsubscribe(REQUEST_START, onStart)
   }
 

@@ -1,19 +1,20 @@
 /**
- * The bytes of bodies, counted as they pass: a Content-Length header is a promise, and many bodies have none.
+ * Counts the bytes of bodies as they pass. A Content-Length header is only a promise, and many bodies have none.
  *
  * @module
  */
 import type { IncomingMessage } from 'node:http'
 import type { Http2ServerRequest } from 'node:http2'
-import type { RawResponse } from './ending.ts'
-import type { RouteSeries } from './routes.ts'
+import type { RouteSeries } from './instruments.ts'
+import type { RawResponse } from './protocol.ts'
 
-/** What has passed of one request. */
+/** The bytes of one request and its response. */
 export interface CountedBodies {
+  /** Records both sizes. */
   observe(route: RouteSeries): void
 }
 
-/** Counts from now on, by methods of these two objects only. */
+/** Counts bodies from now on. It replaces methods of these two objects only. */
 export function countBodies(request: IncomingMessage | Http2ServerRequest, response: RawResponse): CountedBodies {
   let received = 0
   let sent = 0
@@ -28,7 +29,7 @@ export function countBodies(request: IncomingMessage | Http2ServerRequest, respo
     const original = response[name] as (...args: unknown[]) => unknown
     Object.assign(response, {
       [name](this: RawResponse, chunk: unknown, ...rest: unknown[]) {
-        // HTTP/2's `end` writes its chunk by `write`.
+        // `end` of HTTP/2 writes its chunk by `write`.
         if (!isEnding) sent += byteLength(chunk, rest[0])
         isEnding ||= name === 'end'
         return original.call(this, chunk, ...rest)

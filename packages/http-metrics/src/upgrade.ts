@@ -1,24 +1,35 @@
 /**
- * Requests for another protocol: who takes one answers on the socket, past the response.
+ * Tells how a request for another protocol ended. The answer goes to the socket and bypasses the response.
  *
  * @module
  */
-import type { IncomingMessage } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
+import { completeEnding, incompleteEnding } from './http1.ts'
+import { isResponseClosed } from './internals.ts'
+import type { Protocol } from './protocol.ts'
 
-/** Whether a request came by the server's `upgrade` event. */
-export function isUpgrade(request: IncomingMessage | undefined): boolean {
-  return (request as { upgrade?: boolean } | undefined)?.upgrade === true
+export const upgrade: Protocol<ServerResponse> = {
+  isClosed: isResponseClosed,
+  watch(response, notes) {
+    watchStatus(response.req.socket, (status) => {
+      notes.answered = status
+    })
+  },
+  endingOf(response, notes) {
+    // Only its socket closes the response of an upgrade, so a destroyed socket says nothing about it.
+    return response.writableFinished ? completeEnding(response) : incompleteEnding(response, notes)
+  },
 }
 
 /** Calls `found` with the status of the first answer that is written to a socket. */
-export function watchStatus(socket: Duplex, found: (status: number) => void): void {
+function watchStatus(socket: Duplex, found: (status: number) => void): void {
   const { write, end } = socket
   for (const [name, original] of Object.entries({ write, end })) {
     Object.assign(socket, {
       [name](this: Duplex, ...args: unknown[]) {
         const [, status] = /^HTTP\/1\.\d (\d{3})\b/.exec(firstBytes(args[0])) ?? []
-        // After 1xx comes an answer, but for 101.
+        // An answer follows every 1xx except 101.
         if (status === '101' || status?.startsWith('1') === false) {
           Object.assign(socket, { write, end })
           found(Number(status))

@@ -1,0 +1,146 @@
+/**
+ * Makes the instruments from their definitions and binds the series of a route.
+ *
+ * @module
+ */
+import type { CounterSeries, GaugeSeries, HistogramSeries, Metrics } from '@data20/metrics-core'
+import type { FastifyRequest } from 'fastify'
+import { definitions, OTHER_VALUE, PARSER_ERROR_CODES, PHASES, type Phase } from './metrics.ts'
+import type { ResolvedOptions, ResolvedRouteOptions } from './options.ts'
+
+interface StatusSeries {
+  readonly requests: CounterSeries
+  /** From status 400. */
+  readonly errors: CounterSeries | undefined
+}
+
+/** The series that count the end of a request. A class keeps the hot path monomorphic. */
+export class RequestSeries {
+  readonly duration: HistogramSeries
+  /** By status; bound when the status first occurs. */
+  readonly #byStatus: Array<StatusSeries | undefined> = []
+  readonly #bind: (status: number) => StatusSeries
+
+  constructor(duration: HistogramSeries, bind: (status: number) => StatusSeries) {
+    this.duration = duration
+    this.#bind = bind
+  }
+
+  /** Counts a request, and an error from status 400. */
+  count(status: number): void {
+    const { requests, errors } = this.#byStatus[status] ?? this.prepare(status)
+    requests.inc()
+    if (errors !== undefined) errors.inc()
+  }
+
+  /** Makes the series of a status. */
+  prepare(status: number): StatusSeries {
+    const series = this.#bind(status)
+    this.#byStatus[status] = series
+    return series
+  }
+}
+
+/** The series of one route and method. */
+export class RouteSeries {
+  /** With `other` as the value of each custom label. */
+  readonly requests: RequestSeries
+  /** Returns the series with the custom labels of a request; `undefined` where there are no custom labels. */
+  readonly requestsOf: ((request: FastifyRequest | undefined) => RequestSeries) | undefined
+  readonly inFlight: GaugeSeries
+  readonly aborted: Readonly<Record<Phase, CounterSeries>>
+  readonly requestSize: HistogramSeries | undefined
+  readonly responseSize: HistogramSeries | undefined
+
+  constructor({ requests, requestsOf, inFlight, aborted, requestSize, responseSize }: RouteSeries) {
+    this.requests = requests
+    this.requestsOf = requestsOf
+    this.inFlight = inFlight
+    this.aborted = aborted
+    this.requestSize = requestSize
+    this.responseSize = responseSize
+  }
+}
+
+export interface Instruments {
+  /** Binds the series of a route and method, and makes those that do not exist yet. */
+  bindRoute(method: string, options: ResolvedRouteOptions): RouteSeries
+  /** By the code of the error. */
+  readonly parserErrors: ReadonlyMap<string, CounterSeries>
+}
+
+/** Makes the instruments of a registry, in the order in which they are exposed. */
+export function createInstruments(metrics: Metrics, options: ResolvedOptions): Instruments {
+  const { buckets, groupStatus, labels: customLabels, endpointLabel, sizes } = options
+  const customNames = Object.keys(customLabels)
+  const base = [endpointLabel, 'method'] as const
+
+  const requests = metrics.counter({ ...definitions.requests, labelNames: [...base, 'status', ...customNames] })
+  const errors = metrics.counter({ ...definitions.errors, labelNames: [...base, 'status', ...customNames] })
+  const duration = metrics.histogram({ ...definitions.duration, labelNames: [...base, ...customNames], buckets })
+  const inFlight = metrics.gauge({ ...definitions.inFlight, labelNames: base })
+  const aborted = metrics.counter({ ...definitions.aborted, labelNames: [...base, 'phase'] })
+  const requestSize = sizes ? metrics.histogram({ ...definitions.requestSize, labelNames: base }) : undefined
+  const responseSize = sizes ? metrics.histogram({ ...definitions.responseSize, labelNames: base }) : undefined
+  const parserErrors = metrics.counter(definitions.parserErrors)
+
+  return {
+    bindRoute,
+    parserErrors: new Map(PARSER_ERROR_CODES.map((code) => [code, parserErrors.reserve({ code })])),
+  }
+
+  function bindRoute(method: string, { endpoint, buckets: ownBuckets }: ResolvedRouteOptions): RouteSeries {
+    const labels = { [endpointLabel]: endpoint, method }
+    const byPhase = PHASES.map((phase) => [phase, aborted.reserve({ ...labels, phase })])
+    const requestsOf = createRequestsOf(labels, ownBuckets)
+
+    return new RouteSeries({
+      requests: requestsOf(undefined),
+      requestsOf: customNames.length === 0 ? undefined : requestsOf,
+      inFlight: inFlight.reserve(labels),
+      aborted: Object.fromEntries(byPhase) as RouteSeries['aborted'],
+      requestSize: requestSize?.reserve(labels),
+      responseSize: responseSize?.reserve(labels),
+    })
+  }
+
+  function createRequestsOf(
+    labels: Record<string, string>,
+    ownBuckets: readonly number[] | undefined,
+  ): (request: FastifyRequest | undefined) => RequestSeries {
+    const byValues = new Map<string, RequestSeries>()
+
+    return (request) => {
+      const values = customNames.map((name) => customValue(name, request))
+      const key = JSON.stringify(values)
+      const known = byValues.get(key)
+      if (known !== undefined) return known
+      const custom = Object.fromEntries(customNames.map((name, index) => [name, values[index]!]))
+      const bound = bindRequests({ ...labels, ...custom }, ownBuckets)
+      byValues.set(key, bound)
+      return bound
+    }
+  }
+
+  function customValue(name: string, request: FastifyRequest | undefined): string {
+    const { values, value } = customLabels[name]!
+    if (request === undefined) return OTHER_VALUE
+    try {
+      const found = value(request)
+      return found !== undefined && values.includes(found) ? found : OTHER_VALUE
+    } catch (error) {
+      metrics.callbackError('http-metrics', error)
+      return OTHER_VALUE
+    }
+  }
+
+  function bindRequests(labels: Record<string, string>, ownBuckets: readonly number[] | undefined): RequestSeries {
+    return new RequestSeries(duration.reserve(labels, ownBuckets), (status) => {
+      const withStatus = { ...labels, status: groupStatus ? `${Math.floor(status / 100)}xx` : status }
+      return {
+        requests: requests.reserve(withStatus),
+        errors: status >= 400 ? errors.reserve(withStatus) : undefined,
+      }
+    })
+  }
+}
