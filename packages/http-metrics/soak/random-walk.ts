@@ -8,7 +8,11 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import autocannon from 'autocannon'
 import t from 'tap'
-import { buildApp, exchanges, Ledger, settledExposition } from '../test/traffic.ts'
+import { buildApp } from '../test/traffic/app.ts'
+import { settledExposition, sorted } from '../test/traffic/exposition.ts'
+import { http1Exchanges } from '../test/traffic/http1.ts'
+import { Ledger } from '../test/traffic/ledger.ts'
+import { upgradeExchanges } from '../test/traffic/upgrade.ts'
 
 const SECONDS = Number(process.env.SECONDS ?? 600)
 /** Growth of the heap, after collection, from a tenth of the time to its end. */
@@ -92,7 +96,7 @@ t.test(`${SECONDS} s of traffic: sums are equal, nothing is in flight, memory is
   t.ok(growth < MAX_GROWTH_BYTES, `the heap grew by ${(growth / 1048576).toFixed(1)} MB`)
 
   async function walk(): Promise<void> {
-    const all = Object.values(exchanges)
+    const all = Object.values({ ...http1Exchanges, ...upgradeExchanges })
     while (Date.now() < end) {
       const exchange = all[Math.floor(Math.random() * all.length)]!
       await exchange({ app: exact, agent, port: exactPort }, ledger)
@@ -164,8 +168,4 @@ function send(port: number, requests: string[]): Promise<void> {
 
 function sum(counts: Map<string, number>): number {
   return [...counts.values()].reduce((sum, count) => sum + count, 0)
-}
-
-function sorted(counts: Map<string, number>): Array<[string, number]> {
-  return [...counts].sort(([a], [b]) => (a < b ? -1 : 1))
 }
