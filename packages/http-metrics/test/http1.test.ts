@@ -10,7 +10,7 @@ import { buildApp } from './traffic/app.ts'
 import { settledExposition, sorted } from './traffic/exposition.ts'
 import { http1Exchanges } from './traffic/http1.ts'
 
-/** Resolves once the answer to the next request fills the buffers of its connection, because the client does not read. */
+/** Resolves once the answer to the next request has filled the buffers of a connection whose client does not read. */
 async function answerStalled(app: FastifyInstance): Promise<void> {
   const [{ socket }, response] = (await once(app.server, 'request')) as [IncomingMessage, ServerResponse]
   await until('the answer to stall', () => response.headersSent && socket.writableLength > 0)

@@ -1,5 +1,6 @@
 /**
- * Generates random metrics with the real instruments and with a Prometheus client, and the samples every parser has to read.
+ * Generates random metrics with the real instruments and with a Prometheus client, and the samples that every parser
+ * has to read.
  *
  * @module
  */
@@ -113,7 +114,7 @@ const model: fc.Arbitrary<Model> = fc.record({
   foreign: fc.array(instrument(['counter', 'gauge', 'histogram', 'summary'], clientText), { maxLength: 2 }),
 })
 
-/** Generates expositions, with each client in turn. Names are unique among all, so that they can be read as one text. */
+/** Generates expositions, with each client in turn. Names are unique among all: they can be read as one text. */
 export async function generate(count: number, seed: number, clients: Client[]): Promise<Generated[]> {
   const names = new Set<string>()
   const all: Generated[] = []

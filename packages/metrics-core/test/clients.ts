@@ -1,4 +1,4 @@
-/** The two Prometheus clients whose registries metrics-core takes, and the strict parser that judges their expositions. */
+/** The two Prometheus clients whose registries metrics-core accepts, and the strict parser for their expositions. */
 import { openmetricsParser, runTool, toolOrSkip } from '@data20/dev-services'
 import * as successor from '@prometheus-io/client'
 import * as promClient from 'prom-client'

@@ -40,8 +40,8 @@ function announce(request: http.IncomingMessage | Http2ServerRequest): void {
 }
 
 /**
- * Resolves when the server has that many requests of a sender, and their handlers had time to answer. A sender is the local
- * port of a connection, or the value of the header `x-arrival`.
+ * Resolves when the server has received that many requests of a sender, and their handlers have run. A sender is the
+ * local port of a connection, or the value of the header `x-arrival`.
  */
 export async function arrived(sender: string, requests = 1): Promise<void> {
   let missing = requests

@@ -37,8 +37,8 @@ export async function complete(
 export type HangUp = 'never' | 'with the request' | 'once arrived' | 'at first bytes'
 
 /**
- * Writes bytes and hangs up as told. Resolves, when the connection is closed, to what was received. `requests` is how many
- * requests the bytes hold, for a client that hangs up once they have arrived.
+ * Writes bytes and hangs up as told. Resolves to what was received, when the connection is closed. `requests` is the
+ * number of requests in the bytes, for a client that hangs up once they have arrived.
  */
 export async function raw(
   { port }: Client,

@@ -5,8 +5,8 @@ import { build } from '../helpers.ts'
 
 t.test('nobody can choose labels that have the same hash', (t) => {
   const hashes = new Set<number>()
-  // Without the secret multiplication these pairs collide under every seed: after mixing they differ in the highest bit only,
-  // and the next word cancels that difference.
+  // Without the secret multiplication these pairs collide under every seed: after mixing they differ in the highest
+  // bit only, and the next word cancels that difference.
   const pairs = [
     ['on_$on_%', '!\u1024!\u1025'],
     ['on_%on_$', '!\u1025!\u1024'],

@@ -18,7 +18,7 @@ interface Fixture {
   next: { mode: 'good' | 'bad'; value: number; gate: Gate }
 }
 
-/** An application with one collector for each way to fail, and one that never fails. Each sets the gauge of its name. */
+/** Builds an application with one collector for each way to fail, and one that never fails; each sets its gauge. */
 async function buildFailing(t: Test): Promise<Fixture> {
   const logs: Fixture['logs'] = []
   const app = Fastify({
