@@ -1,17 +1,24 @@
 /**
- * Minutes of every kind of traffic at once: exchanges with an exact ledger on one application, autocannon and a killer of
- * connections on another. `SECONDS=60 pnpm --filter @data20/http-metrics soak` runs for a minute instead of ten.
+ * Minutes of every kind of traffic at once: exchanges with an exact ledger on one application; autocannon, and clients and
+ * servers that destroy connections, on another. `SECONDS=60 pnpm --filter @data20/http-metrics soak` runs for one minute
+ * instead of ten.
  */
 import http from 'node:http'
 import net, { type AddressInfo, type Socket } from 'node:net'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import autocannon from 'autocannon'
+import type { FastifyInstance } from 'fastify'
 import t from 'tap'
-import { buildApp, exchanges, Ledger, settledExposition } from '../test/traffic.ts'
+import { buildApp } from '../test/traffic/app.ts'
+import type { Client } from '../test/traffic/client.ts'
+import { settledExposition, sorted } from '../test/traffic/exposition.ts'
+import { http1Exchanges } from '../test/traffic/http1.ts'
+import { Ledger } from '../test/traffic/ledger.ts'
+import { upgradeExchanges } from '../test/traffic/upgrade.ts'
 
 const SECONDS = Number(process.env.SECONDS ?? 600)
-/** Growth of the heap, after collection, from a tenth of the time to its end. */
+/** Growth of the heap after garbage collection, from a tenth of the time to its end. */
 const MAX_GROWTH_BYTES = 3 * 1024 * 1024
 const REQUEST_LABELS = ['endpoint', 'method', 'status']
 
@@ -22,55 +29,24 @@ t.test(`${SECONDS} s of traffic: sums are equal, nothing is in flight, memory is
   const [exact, wild] = [await buildApp(), await buildApp({ sizes: true })]
   t.teardown(() => Promise.all([exact.close(), wild.close()]))
   await Promise.all([exact, wild].map((app) => app.listen({ port: 0, host: '127.0.0.1' })))
-  const [exactPort, wildPort] = [exact, wild].map((app) => (app.server.address() as AddressInfo).port) as [
-    number,
-    number,
-  ]
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 8 })
+  t.teardown(() => agent.destroy())
 
-  // What the wild application is asked for, counted by the server itself.
+  // The requests that the wild application gets, counted by its server.
   let asked = 0
-  const sockets = new Set<Socket>()
   wild.server.on('request', () => {
     asked += 1
   })
-  wild.server.on('connection', (socket: Socket) => {
-    sockets.add(socket)
-    socket.on('close', () => sockets.delete(socket))
-  })
-
   const end = Date.now() + SECONDS * 1000
-  const agent = new http.Agent({ keepAlive: true, maxSockets: 8 })
-  t.teardown(() => agent.destroy())
   const ledger = new Ledger()
   const heap: number[] = []
-
-  const cannon = autocannon({
-    url: `http://127.0.0.1:${wildPort}`,
-    connections: 10,
-    duration: SECONDS,
-    overallRate: 500,
-    // In a thread with a heap of its own: it keeps something for each connection that it lost.
-    workers: 1,
-    requests: [
-      { path: '/fast/1' },
-      { path: '/nowhere' },
-      { path: '/error' },
-      { path: '/large' },
-      { path: '/events' },
-      { path: '/timeout' },
-      { path: '/fast/1', method: 'OPTIONS' },
-      { path: '/validated', method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"n":1}' },
-      { path: '/validated', method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"n":' },
-      { path: '/limited', method: 'POST', headers: { 'content-type': 'text/plain' }, body: 'x'.repeat(500) },
-    ],
-  })
-  const lanes = Array.from({ length: 8 }, walk)
-  const killer = setInterval(kill, 20)
-  const hangers = setInterval(hangUp, 50)
+  const client = { app: exact, agent, port: portOf(exact) }
+  const lanes = Array.from({ length: 8 }, () => walk(client, ledger, end))
+  const stopAttacks = attack(wild)
   const observer = setInterval(observe, Math.max(1000, SECONDS * 50))
-  await Promise.all([...lanes, cannon])
-  for (const timer of [killer, hangers, observer]) clearInterval(timer)
-  for (const socket of sockets) socket.destroy()
+  await Promise.all([...lanes, fire(portOf(wild))])
+  clearInterval(observer)
+  stopAttacks()
 
   const wildExposition = await settledExposition(wild)
   const total = sum(wildExposition.counts('http_requests_total', REQUEST_LABELS))
@@ -90,30 +66,6 @@ t.test(`${SECONDS} s of traffic: sums are equal, nothing is in flight, memory is
   const growth = Math.min(...heap.slice(-3)) - heap[1]!
   t.comment(`heap in MB: ${heap.map((bytes) => (bytes / 1048576).toFixed(1)).join(' ')}`)
   t.ok(growth < MAX_GROWTH_BYTES, `the heap grew by ${(growth / 1048576).toFixed(1)} MB`)
-
-  async function walk(): Promise<void> {
-    const all = Object.values(exchanges)
-    while (Date.now() < end) {
-      const exchange = all[Math.floor(Math.random() * all.length)]!
-      await exchange({ app: exact, agent, port: exactPort }, ledger)
-      await new Promise((resolve) => setTimeout(resolve, Math.random() * 20))
-    }
-  }
-
-  function kill(): void {
-    const [socket] = [...sockets].sort(() => Math.random() - 0.5)
-    if (Math.random() < 0.5) socket?.destroy()
-    else socket?.resetAndDestroy()
-  }
-
-  /** A client that asks and leaves at once. */
-  function hangUp(): void {
-    const path = ['/slow', '/endless', '/large', '/fast/1'][Math.floor(Math.random() * 4)]
-    const socket = net.connect(wildPort, '127.0.0.1')
-    socket.on('error', () => {})
-    socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`)
-    setTimeout(() => socket.destroy(), Math.random() * 30)
-  }
 
   function observe(): void {
     collectGarbage()
@@ -146,7 +98,75 @@ t.test('100,000 distinct URLs and 1,000 distinct methods add no series', async (
   t.equal(sum(exposition.counts('http_parser_errors_total', ['code'])), 1000)
 })
 
-/** Sends pipelined requests on one connection; resolves when the server has closed it. */
+function portOf(app: FastifyInstance): number {
+  return (app.server.address() as AddressInfo).port
+}
+
+/** Performs exchanges of every kind by chance, until a time of `Date.now()`. */
+async function walk(client: Client, ledger: Ledger, end: number): Promise<void> {
+  const all = Object.values({ ...http1Exchanges, ...upgradeExchanges })
+  while (Date.now() < end) {
+    const exchange = all[Math.floor(Math.random() * all.length)]!
+    await exchange(client, ledger)
+    await new Promise((resolve) => setTimeout(resolve, Math.random() * 20))
+  }
+}
+
+/** Sends requests at a steady rate, until the time of the soak is over. */
+async function fire(port: number): Promise<void> {
+  const json = { 'content-type': 'application/json' }
+  await autocannon({
+    url: `http://127.0.0.1:${port}`,
+    connections: 10,
+    duration: SECONDS,
+    overallRate: 500,
+    // In a thread with a heap of its own: it retains memory for each connection that it lost.
+    workers: 1,
+    requests: [
+      { path: '/fast/1' },
+      { path: '/nowhere' },
+      { path: '/error' },
+      { path: '/large' },
+      { path: '/events' },
+      { path: '/timeout' },
+      { path: '/fast/1', method: 'OPTIONS' },
+      { path: '/validated', method: 'POST', headers: json, body: '{"n":1}' },
+      { path: '/validated', method: 'POST', headers: json, body: '{"n":' },
+      { path: '/limited', method: 'POST', headers: { 'content-type': 'text/plain' }, body: 'x'.repeat(500) },
+    ],
+  })
+}
+
+/** Destroys connections of an application by chance, from both ends. The function returned stops it. */
+function attack(app: FastifyInstance): () => void {
+  const sockets = new Set<Socket>()
+  app.server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.on('close', () => sockets.delete(socket))
+  })
+  const timers = [setInterval(kill, 20), setInterval(hangUp, 50)]
+  return () => {
+    for (const timer of timers) clearInterval(timer)
+    for (const socket of sockets) socket.destroy()
+  }
+
+  function kill(): void {
+    const [socket] = [...sockets].sort(() => Math.random() - 0.5)
+    if (Math.random() < 0.5) socket?.destroy()
+    else socket?.resetAndDestroy()
+  }
+
+  /** A client that sends a request and leaves at once. */
+  function hangUp(): void {
+    const path = ['/slow', '/endless', '/large', '/fast/1'][Math.floor(Math.random() * 4)]
+    const socket = net.connect(portOf(app), '127.0.0.1')
+    socket.on('error', () => {})
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`)
+    setTimeout(() => socket.destroy(), Math.random() * 30)
+  }
+}
+
+/** Sends pipelined requests on one connection. Resolves when the server has closed it. */
 function send(port: number, requests: string[]): Promise<void> {
   return new Promise((resolve) => {
     const socket = net.connect(port, '127.0.0.1')
@@ -164,8 +184,4 @@ function send(port: number, requests: string[]): Promise<void> {
 
 function sum(counts: Map<string, number>): number {
   return [...counts.values()].reduce((sum, count) => sum + count, 0)
-}
-
-function sorted(counts: Map<string, number>): Array<[string, number]> {
-  return [...counts].sort(([a], [b]) => (a < b ? -1 : 1))
 }

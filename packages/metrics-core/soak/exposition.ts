@@ -1,6 +1,6 @@
 /**
- * 10,000 generated expositions, read by every parser in rounds: `pnpm soak`, or in this package `SOAK_RUNS=1000 SOAK_SEED=7 pnpm run soak`.
- * Ends by itself, with exit code 1 when anything was lost.
+ * 10,000 generated expositions, read by every parser in rounds: `pnpm soak`, or in this package
+ * `SOAK_RUNS=1000 SOAK_SEED=7 pnpm run soak`. Ends with exit code 1 when anything was lost.
  */
 import { openmetricsParser, prometheus, promtool } from '@data20/dev-services'
 import * as successor from '@prometheus-io/client'

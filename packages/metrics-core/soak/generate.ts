@@ -1,5 +1,6 @@
 /**
- * Random metrics, made with the real instruments and with a Prometheus client, beside what every parser has to find.
+ * Generates random metrics with the real instruments and with a Prometheus client, and the samples that every parser
+ * has to read.
  *
  * @module
  */
@@ -11,14 +12,14 @@ import { type Exposition, type Metrics, metricsCore } from '../src/index.ts'
 /** prom-client 15 or `@prometheus-io/client`. */
 export type Client = typeof promClient
 
-/** One sample as any parser gives it: labels without empty ones, `le` and `quantile` as numbers. */
+/** One sample as any parser returns it: without empty labels, `le` and `quantile` as numbers. */
 export interface Sample {
   name: string
   labels: Record<string, string>
   value: number
 }
 
-/** One generated exposition in both formats, and what is in it. */
+/** One generated exposition in both formats, with its samples. */
 export interface Generated {
   text: Exposition
   openMetrics: Exposition
@@ -42,7 +43,7 @@ interface InstrumentModel {
   observations: Array<{ labels: string[]; value: number; exemplar: string | undefined }>
 }
 
-/** Names that Prometheus or the proof itself puts on a target's samples. */
+/** Names that Prometheus or the proof itself adds to the samples of a target. */
 const TAKEN = /^(le|quantile|job|instance|soak_\w+|up|scrape_\w+|__.*)$/
 
 const metricName = fc.stringMatching(/^[a-zA-Z_:][a-zA-Z0-9_:]{0,24}$/).filter((name) => !TAKEN.test(name))
@@ -62,7 +63,7 @@ const anyText = fc.oneof(
     )
     .map((parts) => parts.join('')),
 )
-// Debian's parser takes the first } for the end of an exemplar's labels, even one in quotes.
+// Debian's parser ends the labels of an exemplar at the first }, even inside quotes.
 const exemplarText = anyText.map((text) => text.replaceAll('}', ''))
 const help = anyText.map((text) => text || 'Help.')
 const finite = fc.oneof(fc.double({ noNaN: true, noDefaultInfinity: true }), fc.integer({ min: -3, max: 1e6 }))
@@ -104,7 +105,7 @@ function instrument(
     )
 }
 
-/** The clients merge label sets whose values hold their separators, so theirs have none. */
+/** The clients merge label sets whose values contain their separators, so their values have none. */
 const clientText = anyText.map((text) => text.replace(/[|,:\ud800-\udfff]/g, ''))
 
 const model: fc.Arbitrary<Model> = fc.record({
@@ -113,9 +114,7 @@ const model: fc.Arbitrary<Model> = fc.record({
   foreign: fc.array(instrument(['counter', 'gauge', 'histogram', 'summary'], clientText), { maxLength: 2 }),
 })
 
-/**
- * Generates expositions, the clients in turn. Names are unique over all of them, so that they can be read as one text.
- */
+/** Generates expositions, with each client in turn. Names are unique among all: they can be read as one text. */
 export async function generate(count: number, seed: number, clients: Client[]): Promise<Generated[]> {
   const names = new Set<string>()
   const all: Generated[] = []
@@ -146,7 +145,7 @@ async function make(model: Model, client: Client, names: Set<string>, suffix: st
   await app.close()
   return { text, openMetrics, samples, help }
 
-  /** False for a metric whose samples another one has: such an instrument is refused. */
+  /** Returns false for a metric whose sample names another one has: metrics-core refuses it. */
   function takeName(one: InstrumentModel): boolean {
     if (names.has(one.name)) one.name = one.name.replace(/(_total)?$/, `${suffix}$1`)
     const own = [one.name, ...['_bucket', '_sum', '_count'].map((ending) => one.name + ending)]
@@ -160,7 +159,7 @@ async function make(model: Model, client: Client, names: Set<string>, suffix: st
   }
 }
 
-/** Feeds a real instrument, and works out by other means what it must show. */
+/** Feeds a real instrument, and computes independently the samples that it must expose. */
 function observe(metrics: Metrics, one: InstrumentModel, constantLabels: Record<string, string>): Sample[] {
   const { type, name, help, labelNames, buckets, observations } = one
   const series = new Map<string, { labels: Record<string, string>; values: number[] }>()
@@ -208,7 +207,7 @@ function observe(metrics: Metrics, one: InstrumentModel, constantLabels: Record<
   ])
 }
 
-/** Feeds a metric of a client; what it must show is what the client says of it. */
+/** Feeds a metric of a client. The samples that it must expose are those the client itself returns. */
 async function observeForeign(
   registry: promClient.Registry,
   client: Client,
@@ -247,7 +246,7 @@ function sample(name: string, labels: Record<string, string>, value: number): Sa
   }
 }
 
-/** What UTF-8 and Prometheus's scanner can carry of a label value: the documented escapes, done by hand. */
+/** Returns a label value as UTF-8 and Prometheus's scanner can carry it: the documented escapes, done by hand. */
 function carried(text: string): string {
   let result = ''
   for (const [index, character] of [...text].entries()) {

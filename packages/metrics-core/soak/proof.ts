@@ -1,18 +1,19 @@
 /**
- * The parsers that people's metrics meet, and whether they find in an exposition what went in.
+ * Proofs that the parsers people use read from an exposition what was written to it.
  *
  * @module
  */
+import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { runTool, startPrometheus, type Tool } from '@data20/dev-services'
+import { type PrometheusService, runTool, startPrometheus, type Tool } from '@data20/dev-services'
 import type { Generated, Sample } from './generate.ts'
 
-/** What a proof found wrong: one line each, none when nothing was lost. */
+/** The faults that a proof found, one line each; empty when nothing was lost. */
 export type Losses = string[]
 
-/** Reads a JSON list of expositions; writes for each either its families or why it was refused. */
+/** A Python program: reads a JSON array of expositions, and writes for each its families or why it was refused. */
 const STRICT_PARSER = `
 import json, sys
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
@@ -51,7 +52,7 @@ export async function proveByStrictParser(parser: Tool, all: Generated[]): Promi
   })
 }
 
-/** `promtool check metrics` reads them all as one text 0.0.4; what its lint says of random names does not matter. */
+/** `promtool check metrics` reads all expositions as one text 0.0.4. What its lint says of random names does not matter. */
 export async function proveByPromtool(promtool: Tool, all: Generated[]): Promise<Losses> {
   const input = all.map(({ text }) => text.body.toString()).join('')
   const { code, stderr } = await runTool(promtool, ['check', 'metrics'], { input })
@@ -62,11 +63,11 @@ export async function proveByPromtool(promtool: Tool, all: Generated[]): Promise
 export async function proveByPrometheus(binary: Tool, all: Generated[]): Promise<Losses> {
   const server = createServer((request, response) => {
     const [, format, index] = request.url!.split('/')
-    const { contentType, body } = all[Number(index)]![format as 'text' | 'openMetrics']
+    const { contentType, body } = all[Number(index)]![format as Format]
     response.setHeader('content-type', contentType).end(body)
   })
   server.listen(0, '127.0.0.1')
-  await new Promise((resolve) => server.once('listening', resolve))
+  await once(server, 'listening')
   const { port } = server.address() as AddressInfo
   const targets = (['text', 'openMetrics'] as const).flatMap((format) =>
     all.map((_, index) => ({
@@ -82,17 +83,9 @@ export async function proveByPrometheus(binary: Tool, all: Generated[]): Promise
   })
   const prometheus = await startPrometheus({ config, binary })
   try {
-    await waitForScrapes()
-    const refused = (await prometheus.targets()).filter(({ health }) => health !== 'up')
+    const stored = await readStored(prometheus, targets.length)
+    const refused = (await prometheus.targets()).filter(({ lastError }) => isRefusal(lastError))
     if (refused.length > 0) return refused.map(({ scrapeUrl, lastError }) => `${scrapeUrl} was refused: ${lastError}`)
-    const stored = new Map<string, Sample[]>()
-    for (const { labels: all, value } of await prometheus.query('{soak_index=~".+"}')) {
-      const { __name__: name = '', soak_format, soak_index, job, instance, ...labels } = all
-      if (/^(up|scrape_(duration_seconds|samples_scraped|samples_post_metric_relabeling|series_added))$/.test(name))
-        continue
-      const key = `${soak_format} ${soak_index}`
-      stored.set(key, [...(stored.get(key) ?? []), { name, labels, value }])
-    }
     return targets.flatMap(({ labels: { soak_format, soak_index } }) => {
       const key = `${soak_format} ${soak_index}`
       return compare(key, all[Number(soak_index)]!.samples, stored.get(key) ?? [])
@@ -102,18 +95,42 @@ export async function proveByPrometheus(binary: Tool, all: Generated[]): Promise
     server.closeAllConnections()
     server.close()
   }
+}
 
-  /** A target that this machine was too busy to answer is scraped again; one that is refused stays refused. */
-  async function waitForScrapes(): Promise<void> {
-    const end = Date.now() + 60_000
-    while (Date.now() < end) {
-      const all = await prometheus.targets()
-      const isAccepted = all.length === targets.length && all.every(({ health }) => health === 'up')
-      const isRefused = all.some(({ lastError }) => lastError !== '' && !/deadline exceeded|timeout/.test(lastError))
-      if (isAccepted || isRefused) return
-      await sleep(500)
+type Format = 'text' | 'openMetrics'
+
+/**
+ * Returns the samples that Prometheus has of each target, by format and index. On a busy machine a scrape can miss its
+ * deadline, and what it would have stored is stale until the next one: a target is read at a moment when it is up.
+ * Returns what there is when a target was refused, or after two minutes.
+ */
+async function readStored(prometheus: PrometheusService, count: number): Promise<Map<string, Sample[]>> {
+  const stored = new Map<string, Sample[]>()
+  const end = Date.now() + 120_000
+  while (Date.now() < end) {
+    const found = new Map<string, Sample[]>()
+    const up = new Set<string>()
+    for (const { labels: all, value } of await prometheus.query('{soak_index=~".+"}')) {
+      const { __name__: name = '', soak_format, soak_index, job, instance, ...labels } = all
+      const key = `${soak_format} ${soak_index}`
+      if (name === 'up' && value === 1) up.add(key)
+      if (OF_PROMETHEUS.test(name)) continue
+      found.set(key, [...(found.get(key) ?? []), { name, labels, value }])
     }
+    for (const key of up) if (!stored.has(key)) stored.set(key, found.get(key) ?? [])
+    if (stored.size === count) break
+    if ((await prometheus.targets()).some(({ lastError }) => isRefusal(lastError))) break
+    await sleep(500)
   }
+  return stored
+}
+
+/** The metrics that Prometheus itself adds for each target. */
+const OF_PROMETHEUS = /^(up|scrape_(duration_seconds|samples_scraped|samples_post_metric_relabeling|series_added))$/
+
+/** Whether Prometheus refused an exposition, other than for a missed deadline. */
+function isRefusal(lastError: string): boolean {
+  return lastError !== '' && !/deadline exceeded|timeout/.test(lastError)
 }
 
 function compare(where: string, expected: Sample[], read: Sample[]): Losses {
@@ -129,7 +146,7 @@ function compare(where: string, expected: Sample[], read: Sample[]): Losses {
   return losses
 }
 
-/** Prometheus holds an empty label to be an absent one; bounds are numbers. */
+/** Identifies a series as Prometheus does: an empty label is an absent one, and bucket boundaries are numbers. */
 function identify({ name, labels }: Sample): string {
   const kept = Object.entries(labels)
     .filter(([, value]) => value !== '')

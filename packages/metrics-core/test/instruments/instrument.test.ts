@@ -1,0 +1,219 @@
+import Fastify from 'fastify'
+import t from 'tap'
+import { metricsCore, OVERFLOW } from '../../src/index.ts'
+import { build, OPEN_METRICS, runFixture, samples } from '../helpers.ts'
+
+t.test('a wrong label throws where prom-client throws', async (t) => {
+  const { metrics } = await build(t)
+  const counter = metrics.counter({ name: 'c_total', help: 'C.', labelNames: ['a', 'b'] })
+  t.throws(() => counter.inc({ c: '1' } as never), {
+    code: 'METRICS_ERR_LABEL',
+    message: 'Expected a label of `c_total` (a, b), got c',
+  })
+  t.throws(() => counter.labels('1'), {
+    code: 'METRICS_ERR_LABEL_COUNT',
+    message: 'Expected a value for each label of `c_total` (a, b), got 1 values',
+  })
+  t.throws(() => counter.labels('1', '2', '3'), { code: 'METRICS_ERR_LABEL_COUNT' })
+  t.throws(() => counter.labels(), { code: 'METRICS_ERR_LABEL_COUNT' })
+  t.throws(() => counter.remove('1'), { code: 'METRICS_ERR_LABEL_COUNT' })
+  t.equal(counter.series.size, 0)
+})
+
+t.test('remove drops a series, reset sets all series to zero, and the next scrape shows both', async (t) => {
+  const { metrics } = await build(t)
+  const counter = metrics.counter({ name: 'c_total', help: 'C.', labelNames: ['a'] })
+  const histogram = metrics.histogram({ name: 'h', help: 'H.', buckets: [1] })
+  const kept = counter.labels('kept')
+  kept.inc(5)
+  counter.inc({ a: 'gone' })
+  histogram.observe({ value: 2, exemplarLabels: { trace_id: 'x' } })
+  await samples(metrics, '')
+  counter.remove({ a: 'gone' })
+  counter.remove('never there')
+  t.same(await samples(metrics, 'c_'), ['c_total{a="kept"} 5'])
+  counter.reset()
+  histogram.reset()
+  t.same(await samples(metrics, 'c_'), ['c_total{a="kept"} 0'])
+  t.same(await samples(metrics, 'h', OPEN_METRICS), [
+    'h_bucket{le="1.0"} 0',
+    'h_bucket{le="+Inf"} 0',
+    'h_sum 0',
+    'h_count 0',
+  ])
+  kept.inc()
+  t.same(await samples(metrics, 'c_'), ['c_total{a="kept"} 1'], 'a bound series still counts after a reset')
+
+  counter.remove('kept')
+  kept.inc()
+  t.same(await samples(metrics, 'c_'), [], 'updates to a removed series are dropped')
+  histogram.remove()
+  histogram.observe(1)
+  t.equal(
+    (await samples(metrics, 'h_count'))[0],
+    'h_count 1',
+    'a removed series of an instrument without labels is made again',
+  )
+})
+
+t.test(
+  'label sets beyond the cardinality limit share one overflow series, are counted, and are logged once',
+  async (t) => {
+    const warnings: Array<{ metric: string; maxSeries: number }> = []
+    const app = Fastify({
+      logger: { level: 'warn', stream: { write: (line: string) => void warnings.push(JSON.parse(line)) } },
+    })
+    t.teardown(() => app.close())
+    await app.register(metricsCore, { defaultMetrics: false, maxSeries: 3 })
+    const { metrics } = app
+    const counter = metrics.counter({ name: 'c_total', help: 'C.', labelNames: ['a', 'b'] })
+    const gauge = metrics.gauge({ name: 'g', help: 'G.', labelNames: ['a'], maxSeries: 1 })
+    const histogram = metrics.histogram({ name: 'h', help: 'H.', labelNames: ['a'], maxSeries: 0, buckets: [] })
+    const free = metrics.counter({ name: 'free_total', help: 'F.', labelNames: ['a'], maxSeries: false })
+    t.same(await samples(metrics, 'metrics_series_overflow'), [
+      'metrics_series_overflow_total{metric="c_total"} 0',
+      'metrics_series_overflow_total{metric="g"} 0',
+      'metrics_series_overflow_total{metric="h"} 0',
+    ])
+    for (let number = 0; number < 10; number += 1) {
+      counter.inc({ a: number, b: 'x' })
+      gauge.set({ a: number }, number)
+      gauge.inc({ a: number }, 0)
+      gauge.dec({ a: number }, 0)
+      histogram.observe({ a: number }, 1)
+      free.inc({ a: number })
+    }
+    counter.inc({ a: 0, b: 'x' })
+    t.same(await samples(metrics, 'c_'), [
+      'c_total{a="0",b="x"} 2',
+      'c_total{a="1",b="x"} 1',
+      'c_total{a="2",b="x"} 1',
+      `c_total{a="${OVERFLOW}",b="${OVERFLOW}"} 7`,
+    ])
+    t.same(await samples(metrics, 'g{'), ['g{a="0"} 0', `g{a="${OVERFLOW}"} 9`])
+    t.same(await samples(metrics, 'h_count'), [`h_count{a="${OVERFLOW}"} 10`])
+    t.equal(free.series.size, 10)
+    const counted = [
+      'metrics_series_overflow_total{metric="c_total"} 7',
+      'metrics_series_overflow_total{metric="g"} 27',
+      'metrics_series_overflow_total{metric="h"} 10',
+    ]
+    t.same(await samples(metrics, 'metrics_series_overflow'), counted)
+    const reported = warnings.map(({ metric, maxSeries }) => [metric, maxSeries])
+    t.same(reported, [
+      ['h', 0],
+      ['g', 1],
+      ['c_total', 3],
+    ])
+
+    for (const instrument of [counter, gauge, histogram]) instrument.reset()
+    t.same(await samples(metrics, 'metrics_series_overflow'), counted, 'a reset counts as no observation')
+  },
+)
+
+t.test('reserved label sets do not count towards the cardinality limit, whatever came first', async (t) => {
+  const { metrics } = await build(t, { maxSeries: 2 })
+  const counter = metrics.counter({ name: 'c_total', help: 'C.', labelNames: ['a'] })
+  counter.inc({ a: 'attack 1' })
+  counter.inc({ a: 'route' })
+  counter.reserve({ a: 'route' })
+  t.equal(counter.reserve({ a: 'late' }), counter.labels('late'))
+  counter.inc({ a: 'attack 2' })
+  counter.inc({ a: 'attack 3' })
+  counter.reserve({ a: 'later still' }).inc()
+  t.same(await samples(metrics, 'c_'), [
+    'c_total{a="attack 1"} 1',
+    'c_total{a="route"} 1',
+    'c_total{a="late"} 0',
+    'c_total{a="attack 2"} 1',
+    `c_total{a="${OVERFLOW}"} 1`,
+    'c_total{a="later still"} 1',
+  ])
+})
+
+t.test('removing series and making them again does not change the cardinality limit', async (t) => {
+  const { metrics } = await build(t, { maxSeries: 2 })
+  const counter = metrics.counter({ name: 'c_total', help: 'C.', labelNames: ['a'] })
+  for (let round = 0; round < 5; round += 1) {
+    counter.reserve({ a: 'known' })
+    counter.remove({ a: 'known' })
+    for (const a of ['1', '2', '3']) counter.inc({ a })
+    counter.remove(OVERFLOW)
+    counter.inc({ a: '4' })
+    t.same(
+      Array.from(counter.series.values(), ({ labelText }) => labelText),
+      ['a="1"', 'a="2"', `a="${OVERFLOW}"`],
+    )
+    counter.remove('1')
+    counter.inc({ a: '1' })
+    counter.remove('2')
+    counter.remove('1')
+  }
+  t.match(await samples(metrics, 'metrics_series_overflow_total{metric="c_'), [/ 10$/])
+})
+
+t.test('a label value that equals the overflow marker loses no observation', async (t) => {
+  const { metrics } = await build(t, { maxSeries: 1 })
+  const counter = metrics.counter({ name: 'c_total', help: 'C.', labelNames: ['a'] })
+  const bound = counter.labels(OVERFLOW)
+  bound.inc()
+  for (const a of ['1', '2', '3']) counter.inc({ a })
+  bound.inc()
+  t.same(await samples(metrics, 'c_'), [`c_total{a="${OVERFLOW}"} 4`, 'c_total{a="1"} 1'])
+})
+
+t.test('exemplars show in OpenMetrics only: the last one of a counter, and the last one of each bucket', async (t) => {
+  const { metrics } = await build(t)
+  const counter = metrics.counter({ name: 'c_total', help: 'C.', labelNames: ['a'] })
+  const histogram = metrics.histogram({ name: 'h', help: 'H.', buckets: [1, 2] })
+  const labels = { trace_id: 'first' }
+  counter.inc({ labels: { a: '1' }, value: 2, exemplarLabels: labels })
+  labels.trace_id = 'used again by its owner'
+  counter.labels('2').inc(3, { trace_id: 'a"b\n' })
+  histogram.observe({ value: 1.5, exemplarLabels: { trace_id: 'old' } })
+  histogram.startTimer()({}, { trace_id: 'fast' })
+  histogram.labels().observe(1.25, { trace_id: 'new' })
+  await samples(metrics, '')
+  const time = String.raw`\d+(\.\d+)?$`
+  const open = [...(await samples(metrics, 'c_', OPEN_METRICS)), ...(await samples(metrics, 'h_', OPEN_METRICS))]
+  t.match(open, [
+    new RegExp(String.raw`^c_total\{a="1"\} 2 # \{trace_id="first"\} 2 ${time}`),
+    new RegExp(String.raw`^c_total\{a="2"\} 3 # \{trace_id="a\\"b\\n"\} 3 ${time}`),
+    new RegExp(String.raw`^h_bucket\{le="1.0"\} 1 # \{trace_id="fast"\} \S+ ${time}`),
+    new RegExp(String.raw`^h_bucket\{le="2.0"\} 3 # \{trace_id="new"\} 1.25 ${time}`),
+    /^h_bucket\{le="\+Inf"\} 3$/,
+    /^h_sum \S+$/,
+    'h_count 3',
+  ])
+  t.ok((await samples(metrics, '')).every((line) => !line.includes('trace_id')))
+})
+
+t.test('an exemplar that OpenMetrics refuses throws, and nothing is counted', async (t) => {
+  const { metrics } = await build(t)
+  const counter = metrics.counter({ name: 'c_total', help: 'C.' })
+  const histogram = metrics.histogram({ name: 'h', help: 'H.' })
+  for (const [exemplarLabels, code] of [
+    [{ trace_id: 'x'.repeat(121) }, 'METRICS_ERR_EXEMPLAR'],
+    [{ trace_id: `${'x'.repeat(116)}\0` }, 'METRICS_ERR_EXEMPLAR'],
+    [{ 'trace-id': 'x' }, 'METRICS_ERR_NAME'],
+  ] as const) {
+    t.throws(() => counter.inc({ value: 1, exemplarLabels: exemplarLabels as never }), { code })
+    t.throws(() => histogram.observe({ value: 1, exemplarLabels: exemplarLabels as never }), { code })
+  }
+  t.same([counter.labels().value, histogram.labels().count], [0, 0])
+  t.doesNotThrow(() => counter.inc({ exemplarLabels: { trace_id: '😀'.repeat(120) } }))
+})
+
+t.test(
+  'one million distinct label values stay within the cardinality limit and within 10 MB of resident memory',
+  async (t) => {
+    // Node.js 24 grows the young generation by steps of 32 MB and more, whatever fills it.
+    const flags = ['--expose-gc', '--max-semi-space-size=4']
+    const { stdout, stderr } = await runFixture('label-flood.mjs', [], flags)
+    t.comment(stdout.trim())
+    const { series, grownBytes, overflow } = JSON.parse(stdout || `{"error":${JSON.stringify(stderr)}}`)
+    t.equal(series, 1001)
+    t.equal(overflow, 999_000)
+    t.ok(grownBytes < 10 * 1024 * 1024, `${grownBytes} bytes`)
+  },
+)

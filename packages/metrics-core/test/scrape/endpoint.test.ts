@@ -1,0 +1,125 @@
+import { once } from 'node:events'
+import { get } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import { setImmediate as turn } from 'node:timers/promises'
+import { until } from '@data20/dev-services'
+import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
+import t from 'tap'
+import { metricsCore } from '../../src/index.ts'
+import { definitions } from '../../src/metrics.ts'
+import { build, createGate, type Gate, scrape } from '../helpers.ts'
+
+t.test('name[] selects metrics by name, and an empty name[] selects all', async (t) => {
+  const app = await build(t)
+  app.metrics.counter({ name: 'a_total', help: 'A.' })
+  app.metrics.gauge({ name: 'b', help: 'B.' })
+  const names = async (query: string) =>
+    [...(await app.inject(`/metrics${query}`)).body.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name)
+  t.same(await names('?name[]=b'), ['b'])
+  t.same(await names('?name[]=a_total&name%5B%5D=b&name[]=none'), ['a_total', 'b'])
+  t.same(await names('?name[]=none'), [])
+  const all = await names('')
+  t.ok(all.length > 5)
+  for (const query of ['?name[]=', '?name[]', '?', '?name=b', '?x=1']) t.same(await names(query), all, query)
+  const { body } = await app.inject({
+    url: '/metrics?name[]=none',
+    headers: { accept: 'application/openmetrics-text' },
+  })
+  t.equal(body, '# EOF\n')
+})
+
+t.test('a scrape beyond maxConcurrentScrapes is answered with 503', async (t) => {
+  let arrived = 0
+  const preHandler = async () => {
+    arrived += 1
+  }
+  const app = await build(t, { maxConcurrentScrapes: 2, collectorTimeoutMs: 60_000, preHandler })
+  const gates: Gate[] = []
+  app.metrics.collector('held', () => {
+    gates.push(createGate())
+    return gates.at(-1)!.opened
+  })
+  const held = [app.inject('/metrics'), app.inject('/metrics')]
+  await until('both scrapes to arrive', () => arrived === 2 && gates.length === 1)
+  // The handler of the second one follows its preHandler.
+  await turn()
+  const refused = await app.inject('/metrics')
+  t.equal(refused.statusCode, 503)
+  t.match(refused.headers, { 'retry-after': '1', 'content-type': 'application/json; charset=utf-8' })
+  t.match(refused.json(), { statusCode: 503, error: 'Service Unavailable' })
+  gates[0]!.open()
+  for (const { statusCode } of await Promise.all(held)) t.equal(statusCode, 200)
+  const last = app.inject('/metrics')
+  await until('the last scrape to collect', () => gates.length === 2)
+  gates[1]!.open()
+  t.match(
+    (await last).body,
+    /^metrics_scrapes_total\{status="200"\} 2\n.*\n.*\nmetrics_scrapes_total\{status="503"\} 1$/m,
+  )
+})
+
+t.test('a preHandler decides after auth, and its refusals are counted', async (t) => {
+  const app = await build(t, {
+    auth: { bearer: 'x' },
+    preHandler: async (request: FastifyRequest, reply: FastifyReply) => {
+      if (request.headers['x-forbidden']) await reply.code(403).send('no')
+    },
+  })
+  const authorization = 'Bearer x'
+  t.equal((await app.inject({ url: '/metrics', headers: { 'x-forbidden': '1' } })).statusCode, 401)
+  t.equal((await app.inject({ url: '/metrics', headers: { authorization, 'x-forbidden': '1' } })).statusCode, 403)
+  t.match(await scrape(app, { authorization }), /^metrics_scrapes_total\{status="403"\} 1$/m)
+})
+
+t.test('an exposition that fails is answered and counted as 500, and the next one succeeds', async (t) => {
+  const app = await build(t)
+  const { registry } = app.metrics
+  const { getMetricsAsArray } = registry
+  registry.getMetricsAsArray = () => {
+    throw new Error('broken')
+  }
+  const { statusCode, headers } = await app.inject('/metrics')
+  t.match([statusCode, headers['content-type']], [500, /json/])
+  registry.getMetricsAsArray = getMetricsAsArray
+  t.match(await scrape(app), /^metrics_scrapes_total\{status="500"\} 1$/m)
+})
+
+t.test('a scrape whose client hangs up is counted once and breaks nothing', async (t) => {
+  const app = await build(t, { collectorTimeoutMs: 60_000 })
+  const gates: Gate[] = []
+  app.metrics.collector('held', () => {
+    gates.push(createGate())
+    return gates.at(-1)!.opened
+  })
+  const scrapes = app.metrics.counter(definitions.scrapes)
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  const connected = once(app.server, 'connection')
+  const request = get({ port: (app.server.address() as AddressInfo).port, path: '/metrics' }).on('error', () => {})
+  const [connection] = (await connected) as [Socket]
+  await until('the scrape to collect', () => gates.length === 1)
+  const closed = once(connection, 'close')
+  request.destroy()
+  await closed
+  gates[0]!.open()
+  await until('the scrape to be counted', () => scrapes.labels('200').value === 1)
+  const next = app.inject('/metrics')
+  await until('the next scrape to collect', () => gates.length === 2)
+  gates[1]!.open()
+  t.match((await next).body, /^metrics_scrapes_total\{status="200"\} 1$/m)
+  t.match((await next).body, /^metrics_scrape_duration_seconds_count 1$/m)
+})
+
+t.test('the route is a GET at the configured path, without HEAD, and excluded from the HTTP metrics', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  const routes: unknown[] = []
+  app.addHook(
+    'onRoute',
+    ({ method, url, config, logLevel }) => void routes.push({ method, url, metrics: config?.metrics, logLevel }),
+  )
+  await app.register(metricsCore, { path: '/internal/prometheus', defaultMetrics: false })
+  t.same(routes, [{ method: 'GET', url: '/internal/prometheus', metrics: false, logLevel: 'warn' }])
+  t.equal((await app.inject('/internal/prometheus')).statusCode, 200)
+  t.equal((await app.inject({ method: 'HEAD', url: '/internal/prometheus' })).statusCode, 404)
+  t.equal((await app.inject('/metrics')).statusCode, 404)
+})
