@@ -1,3 +1,9 @@
+/**
+ * Bounds the label `sqlstate_class`.
+ *
+ * @module
+ */
+
 /** The classes of PostgreSQL's error codes: https://www.postgresql.org/docs/18/errcodes-appendix.html. 00 is success. */
 const CLASSES: ReadonlySet<string> = new Set(
   (
@@ -7,8 +13,8 @@ const CLASSES: ReadonlySet<string> = new Set(
 )
 
 /**
- * The class of the SQLSTATE that an error carries, two characters of a documented list. `other` for everything else: errors of
- * the connection and of the driver (their codes are Node's, such as `ECONNRESET`), and classes that extensions made up.
+ * Returns the class of an error's SQLSTATE: two characters from the documented list. Returns `other` for everything else: errors
+ * of the connection and of the driver (with codes of Node.js, such as `ECONNRESET`), and classes that extensions define.
  */
 export function sqlstateClass(error: unknown): string {
   const code = (error as { code?: unknown } | null | undefined)?.code
