@@ -6,11 +6,11 @@
 import type { Method } from '@data20/metrics-core/plugin'
 
 /**
- * Calls a method that takes a callback or returns a promise, in the form in which it was called. Calls `ended` with the error, or
- * with undefined, directly before the caller learns the outcome.
+ * Calls a method that takes a callback or returns a promise, in the form in which it was called. Calls `ended` with the
+ * error, or with undefined, directly before the caller learns the outcome.
  *
- * The caller gets a promise derived from the original one. A side branch would mark a rejection that the caller ignores as
- * handled, and hide it from `unhandledRejection`.
+ * The caller gets a promise derived from the original one. A side branch would mark a rejection that the caller ignores
+ * as handled, and hide it from `unhandledRejection`.
  */
 export function callWatched(
   original: Method,

@@ -1,6 +1,6 @@
 /**
- * `fastify.dbMetrics`: counts and times the queries of PostgreSQL pools, their errors and the wait for a connection, and
- * shows if the database answers. Finds the pools of `@fastify/postgres` by itself.
+ * `fastify.dbMetrics`: counts and times the queries of PostgreSQL pools, their errors and the wait for a connection,
+ * and shows if the database answers. Finds the pools of `@fastify/postgres` by itself.
  *
  * @module
  */
@@ -18,8 +18,9 @@ import { createUp } from './up.ts'
 /** What applications find at `fastify.dbMetrics`. */
 export interface DbMetrics {
   /**
-   * Measures a pool until the application closes. Its series exist at zero from now on. `poolName` is the value of the label
-   * `pool`, so use a name that never changes. Throws when the name belongs to another pool, or the pool has another name.
+   * Measures a pool until the application closes. Its series exist at zero from now on. `poolName` is the value of the
+   * label `pool`, so use a name that never changes. Throws when the name belongs to another pool, or the pool has
+   * another name.
    */
   observe(poolName: string, pool: ObservablePool): void
 }

@@ -13,11 +13,12 @@ import { hasCallback, isSubmittable, textOf, watchSubmittable } from './submitta
 import type { Up } from './up.ts'
 
 /**
- * Measures a pool and each of its connections, as instances: the classes of pg stay unchanged. A connection that is in use
- * now is measured from its next checkout. The function returned restores everything.
+ * Measures a pool and each of its connections, as instances: the classes of pg stay unchanged. A connection that is in
+ * use now is measured from its next checkout. The function returned restores everything.
  *
- * Every query of a pool passes through `query` of a connection and is counted there. `query` of the pool adds those that never
- * got a connection. There is no listener for `error`: with one, a process would survive what pg means it to end on.
+ * Every query of a pool passes through `query` of a connection and is counted there. `query` of the pool adds those
+ * that never got a connection. There is no listener for `error`: with one, a process would survive what pg means it to
+ * end on.
  */
 export function measurePool(pool: ObservablePool, series: PoolSeries, up: Up): () => void {
   const emitter = pool as unknown as EventEmitter

@@ -9,21 +9,22 @@ import type { ObservablePool } from './pool.ts'
 
 export interface DbMetricsOptions {
   /**
-   * Pools to observe, by the value of the label `pool`. Pools of `@fastify/postgres` are found without it: the default one
-   * is `default`, the others have the name under which they were registered.
+   * Pools to observe, by the value of the label `pool`. Pools of `@fastify/postgres` are found without it: the default
+   * one is `default`, the others have the name under which they were registered.
    * @default {}
    */
   pools?: Readonly<Record<string, ObservablePool>>
 
   /**
-   * Bucket boundaries of `db_query_duration_seconds` and `db_connection_wait_seconds`, in seconds. A threshold that an alert
-   * uses must be a boundary.
+   * Bucket boundaries of `db_query_duration_seconds` and `db_connection_wait_seconds`, in seconds. A threshold that an
+   * alert uses must be a boundary.
    * @default 0.001 0.005 0.01 0.05 0.1 0.5 1 5 10
    */
   buckets?: readonly number[]
 
   /**
-   * Seconds. A query that takes longer counts in `db_slow_queries_total`. A cursor or a stream takes as long as its reader.
+   * Seconds. A query that takes longer counts in `db_slow_queries_total`. A cursor or a stream takes as long as its
+   * reader.
    * @default 1
    */
   slowQuerySeconds?: number
@@ -36,8 +37,8 @@ export interface DbMetricsOptions {
   upCheckMs?: number
 
   /**
-   * Milliseconds within which that `SELECT 1` must be answered, connecting included. Keep it below `collectorTimeoutMs` of
-   * metrics-core; otherwise a hanging database shows as a failed collector and a stale `db_up`.
+   * Milliseconds within which that `SELECT 1` must be answered, connecting included. Keep it below `collectorTimeoutMs`
+   * of metrics-core; otherwise a hanging database shows as a failed collector and a stale `db_up`.
    * @default 500
    */
   upTimeoutMs?: number

@@ -23,8 +23,9 @@ export function findPools(fastify: FastifyInstance): Array<[string, PostgresData
 }
 
 /**
- * Makes `connect` and `query` of the decorator call the measured methods of the pool; the function returned restores them.
- * `@fastify/postgres` binds both when it is registered, so they would bypass the measurement. `transact` does not.
+ * Makes `connect` and `query` of the decorator call the measured methods of the pool; the function returned restores
+ * them. `@fastify/postgres` binds both when it is registered, so they would bypass the measurement. `transact` does
+ * not.
  */
 export function measurePostgres(database: PostgresDatabase): () => void {
   const pool = database.pool as unknown as Record<'connect' | 'query', Method>

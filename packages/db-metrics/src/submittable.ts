@@ -1,5 +1,6 @@
 /**
- * What pg accepts as a query: a string, a configuration, or an object that submits itself (a query, a cursor, a stream).
+ * What pg accepts as a query: a string, a configuration, or an object that submits itself (a query, a cursor, a
+ * stream).
  *
  * @module
  */

@@ -26,9 +26,9 @@ interface Client extends EventEmitter {
 }
 
 /**
- * Returns the state of a pool's database. Without recent proof a read sends `SELECT 1` on a connection of the pool. It calls the
- * methods of the classes, so that wrappers on the instances, ours included, do not see it. A pool without a free connection is not
- * asked, because the question would wait behind its callers; the last known state stands.
+ * Returns the state of a pool's database. Without recent proof a read sends `SELECT 1` on a connection of the pool. It
+ * calls the methods of the classes, so that wrappers on the instances, ours included, do not see it. A pool without a
+ * free connection is not asked, because the question would wait behind its callers; the last known state stands.
  */
 export function createUp(pool: ObservablePool, upCheckMs: number, upTimeoutMs: number): Up {
   let isUp = false
@@ -76,7 +76,8 @@ export function createUp(pool: ObservablePool, upCheckMs: number, upTimeoutMs: n
       return refused()
     }
     ownClient = isNew ? client : null
-    // The pool does not listen while a connection is checked out: without a listener, one that breaks now ends the process.
+    // The pool does not listen while a connection is checked out: without a listener, one that breaks now ends the
+    // process.
     client.on('error', ignore)
     const query = Object.getPrototypeOf(client).query as Client['query']
     let hasAnswered = false
@@ -90,8 +91,9 @@ export function createUp(pool: ObservablePool, upCheckMs: number, upTimeoutMs: n
     }
     proven()
     client.off('error', ignore)
-    // A connection that only we needed is closed: when an idle connection breaks, the pool emits `error`, which ends a process
-    // without a listener, and without us there would be no such connection. A caller who is waiting by now may have it.
+    // A connection that only we needed is closed: when an idle connection breaks, the pool emits `error`, which ends a
+    // process without a listener, and without us there would be no such connection. A caller who is waiting by now may
+    // have it.
     client.release(isNew && pool.waitingCount === 0)
   }
 }

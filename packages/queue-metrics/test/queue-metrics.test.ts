@@ -410,10 +410,10 @@ for (const [backend, start] of Object.entries(starters) as Array<[BackendName, t
       const queue = closing(t, broker.queue(nextQueue()))
       const worker = closing(t, broker.worker(queue.name, run))
       const first = await build(t, { queues: [queue], workers: [worker] })
-      first.queueMetrics.watch(worker)
-      first.queueMetrics.watch(queue)
+      first.queueMetrics.observe(worker)
+      first.queueMetrics.observe(queue)
       const second = await build(t)
-      second.queueMetrics.watch(worker)
+      second.queueMetrics.observe(worker)
 
       await queue.add('task', {})
       await until(async () => (await scrape(second)).get('queue_tasks_total') === 1)
@@ -534,11 +534,11 @@ for (const [backend, start] of Object.entries(starters) as Array<[BackendName, t
 
 t.test('what is neither a queue nor a worker is refused', async (t) => {
   const app = await build(t)
-  t.throws(() => app.queueMetrics.watch(new Map() as never), {
+  t.throws(() => app.queueMetrics.observe(new Map() as never), {
     code: 'QUEUE_METRICS_ERR_UNWATCHABLE',
     message: 'Expected a Queue or a Worker of BullMQ 6, got an instance of Map',
   })
-  t.throws(() => app.queueMetrics.watch(undefined as never), { code: 'QUEUE_METRICS_ERR_UNWATCHABLE' })
+  t.throws(() => app.queueMetrics.observe(undefined as never), { code: 'QUEUE_METRICS_ERR_UNWATCHABLE' })
   for (const options of [
     { queues: {} },
     { workers: 'mail' },
