@@ -1,16 +1,16 @@
 /**
- * Calls whose end is watched, in whatever form they were made.
+ * Observes how a call ends, in both forms that drivers have: callback and promise.
  *
  * @module
  */
 import type { Method } from '@data20/metrics-core/plugin'
 
 /**
- * Calls a method that takes a callback or returns a promise, in the form in which it was called, and calls `ended` directly
- * before the caller hears of the outcome, with the error or nothing.
+ * Calls a method that takes a callback or returns a promise, in the form in which it was called. Calls `ended` with the
+ * error, or with undefined, directly before the caller learns the outcome.
  *
- * A promise is passed on as one derived from it: a side branch would mark a rejection that the caller ignores as handled, and
- * hide it from `unhandledRejection`.
+ * The caller gets a promise derived from the original one. A side branch would mark a rejection that the caller ignores
+ * as handled, and hide it from `unhandledRejection`.
  */
 export function callWatched(
   original: Method,

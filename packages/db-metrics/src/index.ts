@@ -1,24 +1,26 @@
 /**
- * `fastify.dbMetrics`: counts and times the queries of PostgreSQL pools, their errors and the wait for a connection, and
- * says whether the database answers. The pools of `@fastify/postgres` are found by themselves.
+ * `fastify.dbMetrics`: counts and times the queries of PostgreSQL pools, their errors and the wait for a connection,
+ * and shows if the database answers. Finds the pools of `@fastify/postgres` by itself.
  *
  * @module
  */
 import { ensureMetrics, InvalidOptionError } from '@data20/metrics-core/plugin'
-import createError, { type FastifyErrorConstructor } from '@fastify/error'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
-import type { DbMetricsOptions } from './options.ts'
-import { measurePool, type ObservablePool, readConnections } from './pool.ts'
+import { PoolNameError } from './errors.ts'
+import { createInstruments } from './instruments.ts'
+import { measurePool } from './measure-pool.ts'
+import { type DbMetricsOptions, resolveOptions } from './options.ts'
+import { type ObservablePool, readConnections } from './pool.ts'
 import { findPools, measurePostgres, type PostgresDatabase } from './postgres.ts'
-import { createInstruments } from './series.ts'
 import { createUp } from './up.ts'
 
 /** What applications find at `fastify.dbMetrics`. */
 export interface DbMetrics {
   /**
-   * Measures a pool until the application closes; its series exist at zero from now on. `poolName` becomes the label
-   * `pool`, so it is a name that does not change. Throws where the name belongs to another pool, or the pool has another name.
+   * Measures a pool until the application closes. Its series exist at zero from now on. `poolName` is the value of the
+   * label `pool`, so use a name that never changes. Throws when the name belongs to another pool, or the pool has
+   * another name.
    */
   observe(poolName: string, pool: ObservablePool): void
 }
@@ -29,19 +31,11 @@ declare module 'fastify' {
   }
 }
 
-/** Two pools under one name, or two names for one pool. Argument: the name. */
-export const PoolNameError: FastifyErrorConstructor<{ code: string }, [string]> = createError(
-  'DB_METRICS_ERR_POOL_NAME',
-  'Expected each pool to be observed under one name of its own, got %s a second time',
-  500,
-)
-
 async function dbMetrics(fastify: FastifyInstance, options: DbMetricsOptions): Promise<void> {
-  const { pools = {}, buckets, slowQuerySeconds = 1, upCheckMs = 5000, upTimeoutMs = 500 } = options
-  checkOptions(slowQuerySeconds, upCheckMs, upTimeoutMs)
-
+  const resolved = resolveOptions(options)
+  const { pools, upCheckMs, upTimeoutMs } = resolved
   const metrics = await ensureMetrics(fastify)
-  const createSeries = createInstruments(metrics, buckets, slowQuerySeconds)
+  const createSeries = createInstruments(metrics, resolved)
   const poolByName = new Map<string, ObservablePool>()
   const databases = new Set<PostgresDatabase>()
   const release: Array<() => void> = []
@@ -67,7 +61,7 @@ async function dbMetrics(fastify: FastifyInstance, options: DbMetricsOptions): P
     release.push(measurePool(pool, series, up))
     release.push(
       metrics.collector(`db_${poolName}`, async () => {
-        // Before the check, which takes a connection of the pool for a moment.
+        // Before the check of `up`, which takes a connection of the pool for a moment.
         readConnections(pool, series)
         series.up.set((await up.read()) ? 1 : 0)
       }),
@@ -88,13 +82,7 @@ async function dbMetrics(fastify: FastifyInstance, options: DbMetricsOptions): P
   }
 }
 
-function checkOptions(slowQuerySeconds: number, upCheckMs: number, upTimeoutMs: number): void {
-  if (!(slowQuerySeconds >= 0)) throw new InvalidOptionError('slowQuerySeconds', 'a number ≥ 0', slowQuerySeconds)
-  if (!(upCheckMs >= 0)) throw new InvalidOptionError('upCheckMs', 'a number ≥ 0', upCheckMs)
-  if (!(upTimeoutMs > 0)) throw new InvalidOptionError('upTimeoutMs', 'a number > 0', upTimeoutMs)
-}
-
 const plugin: FastifyPluginAsync<DbMetricsOptions> = fp(dbMetrics, { name: '@data20/db-metrics', fastify: '5.x' })
 
 export type { DbMetricsOptions, ObservablePool }
-export { plugin as default, plugin as dbMetrics }
+export { PoolNameError, plugin as default, plugin as dbMetrics }

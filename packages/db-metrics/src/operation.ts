@@ -42,9 +42,9 @@ const LEADING = /(?:[\s;(]+|--[^\n\r]*)*/y
 const COMMENT_EDGE = /\/\*|\*\//g
 
 /**
- * One token: a line comment, a string with backslashes, a string, a quoted name, the mark of a dollar-quoted string, a word,
- * white space, or any other character. A doubled quote reads as two strings side by side, which comes to the same. No
- * alternative can match in two ways, so the time is linear in the text.
+ * One token: a line comment, a string with backslashes, a string, a quoted name, the mark of a dollar-quoted string, a
+ * word, white space, or any other character. A doubled quote reads as two strings side by side, which comes to the
+ * same. No alternative can match in two ways, so the time is linear in the text.
  */
 const TOKEN =
   /--[^\n\r]*|[eE]'(?:[^'\\]|\\[\s\S])*'?|'[^']*'?|"[^"]*"?|\$(?:[a-zA-Z_\x80-\uffff][\w\x80-\uffff]*)?\$|[\w$\x80-\uffff]+|\s+|[\s\S]/y
@@ -53,9 +53,10 @@ const TOKEN =
 const PLAIN = /(?:[^()'"$/\w\x80-\uffff-]+|[\w\x80-\uffff]+(?![\w\x80-\uffff']))*/y
 
 /**
- * The operation of an SQL text; of several statements, the first one's. Anything but a string, such as the missing text of a
- * query that was prepared before and is sent by its name, is OTHER. Takes less than a microsecond for a text that begins with
- * its verb, some microseconds for a usual WITH, two milliseconds for the worst that somebody can write; remembers nothing.
+ * The operation of an SQL text; of several statements, the first one's. Anything but a string, such as the missing text
+ * of a query that was prepared before and is sent by its name, is OTHER. Takes less than a microsecond for a text that
+ * begins with its verb, some microseconds for a usual WITH, two milliseconds for the worst that somebody can write;
+ * remembers nothing.
  */
 export function operationOf(text: unknown): Operation {
   if (typeof text !== 'string') return 'OTHER'
@@ -86,7 +87,9 @@ function skipComment(sql: string, start: number): number {
   return sql.length
 }
 
-/** The word at a position in upper case; empty where there is none, or one that is longer than all that are looked for. */
+/**
+ * The word at a position in upper case; empty where there is none, or one that is longer than all that are looked for.
+ */
 function wordAt(sql: string, start: number): string {
   let end = start
   while (end < sql.length && isLetter(sql.charCodeAt(end))) end += 1
@@ -94,8 +97,8 @@ function wordAt(sql: string, start: number): string {
 }
 
 /**
- * The statement that a WITH list belongs to: the first verb outside of parentheses. Directly after WITH, RECURSIVE or a comma
- * stands a name, which may look like a verb; a parenthesis directly after another one is a parenthesized query.
+ * The statement that a WITH list belongs to: the first verb outside of parentheses. Directly after WITH, RECURSIVE or a
+ * comma stands a name, which may look like a verb; a parenthesis directly after another one is a parenthesized query.
  */
 function operationAfterWith(sql: string, start: number): Operation {
   let depth = 0

@@ -1,38 +1,64 @@
+/**
+ * The options of db-metrics.
+ *
+ * @module
+ */
+import { checkBuckets, InvalidOptionError } from '@data20/metrics-core/plugin'
+import { definitions } from './metrics.ts'
 import type { ObservablePool } from './pool.ts'
 
 export interface DbMetricsOptions {
   /**
-   * Pools to observe, by the name that the label `pool` gets. Those of `@fastify/postgres` need no mention: the default
-   * one is `default`, the others have the name that they were registered with.
+   * Pools to observe, by the value of the label `pool`. Pools of `@fastify/postgres` are found without it: the default
+   * one is `default`, the others have the name under which they were registered.
    * @default {}
    */
   pools?: Readonly<Record<string, ObservablePool>>
 
   /**
-   * Upper bounds of `db_query_duration_seconds` and `db_connection_wait_seconds`, in seconds. A threshold that somebody
-   * is alerted on must be a bound.
+   * Bucket boundaries of `db_query_duration_seconds` and `db_connection_wait_seconds`, in seconds. A threshold that an
+   * alert uses must be a boundary.
    * @default 0.001 0.005 0.01 0.05 0.1 0.5 1 5 10
    */
   buckets?: readonly number[]
 
   /**
-   * Seconds; a query that took longer counts in `db_slow_queries_total`. A cursor or a stream takes as long as somebody
-   * reads from it.
+   * Seconds. A query that takes longer counts in `db_slow_queries_total`. A cursor or a stream takes as long as its
+   * reader.
    * @default 1
    */
   slowQuerySeconds?: number
 
   /**
-   * Milliseconds for which a query that succeeded proves that the database is up. A scrape that finds no such proof asks
-   * with `SELECT 1`; 0 asks at each scrape.
+   * Milliseconds for which a query that succeeded proves that the database is up. Without such a proof a scrape sends
+   * `SELECT 1`; with 0 every scrape does.
    * @default 5000
    */
   upCheckMs?: number
 
   /**
-   * Milliseconds in which that `SELECT 1` has to be answered, the connection included. Keep it below `collectorTimeoutMs`
-   * of metrics-core, else a hanging database shows as a failed collector and an old `db_up`.
+   * Milliseconds within which that `SELECT 1` must be answered, connecting included. Keep it below `collectorTimeoutMs`
+   * of metrics-core; otherwise a hanging database shows as a failed collector and a stale `db_up`.
    * @default 500
    */
   upTimeoutMs?: number
+}
+
+/** The options with their defaults. */
+export type ResolvedOptions = Required<DbMetricsOptions>
+
+/** Resolves the defaults. Throws an `InvalidOptionError` for a value that cannot work. */
+export function resolveOptions(options: DbMetricsOptions): ResolvedOptions {
+  const {
+    pools = {},
+    buckets = definitions.duration.buckets,
+    slowQuerySeconds = 1,
+    upCheckMs = 5000,
+    upTimeoutMs = 500,
+  } = options
+  checkBuckets(buckets)
+  if (!(slowQuerySeconds >= 0)) throw new InvalidOptionError('slowQuerySeconds', 'a number ≥ 0', slowQuerySeconds)
+  if (!(upCheckMs >= 0)) throw new InvalidOptionError('upCheckMs', 'a number ≥ 0', upCheckMs)
+  if (!(upTimeoutMs > 0)) throw new InvalidOptionError('upTimeoutMs', 'a number > 0', upTimeoutMs)
+  return { pools, buckets, slowQuerySeconds, upCheckMs, upTimeoutMs }
 }

@@ -1,21 +1,20 @@
 /**
- * The pools of `@fastify/postgres`.
+ * Finds and measures the pools of `@fastify/postgres`.
  *
  * @module
  */
-
 import { type Method, patch } from '@data20/metrics-core/plugin'
 import type { FastifyInstance } from 'fastify'
 import type { ObservablePool } from './pool.ts'
 
-/** What `@fastify/postgres` puts at `fastify.pg`, and at `fastify.pg[name]` for a named pool. */
+/** What `@fastify/postgres` decorates: `fastify.pg`, and `fastify.pg[name]` for a named pool. */
 export interface PostgresDatabase {
   pool: ObservablePool
   connect: Method
   query: Method
 }
 
-/** The databases of an application by name; the one without a name is `default`. */
+/** Returns the databases of an application with their names. The one without a name is `default`. */
 export function findPools(fastify: FastifyInstance): Array<[string, PostgresDatabase]> {
   if (!fastify.hasDecorator('pg')) return []
   const { pg } = fastify as unknown as { pg: Record<string, unknown> }
@@ -24,8 +23,9 @@ export function findPools(fastify: FastifyInstance): Array<[string, PostgresData
 }
 
 /**
- * `@fastify/postgres` binds `connect` and `query` to the pool when it is registered, so they stay what they were before the pool
- * was measured; this makes them go through the pool as it is now. `transact` does so by itself.
+ * Makes `connect` and `query` of the decorator call the measured methods of the pool; the function returned restores
+ * them. `@fastify/postgres` binds both when it is registered, so they would bypass the measurement. `transact` does
+ * not.
  */
 export function measurePostgres(database: PostgresDatabase): () => void {
   const pool = database.pool as unknown as Record<'connect' | 'query', Method>

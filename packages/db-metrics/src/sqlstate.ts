@@ -1,4 +1,12 @@
-/** The classes of PostgreSQL's error codes: https://www.postgresql.org/docs/18/errcodes-appendix.html. 00 is success. */
+/**
+ * Bounds the label `sqlstate_class`.
+ *
+ * @module
+ */
+
+/**
+ * The classes of PostgreSQL's error codes: https://www.postgresql.org/docs/18/errcodes-appendix.html. 00 is success.
+ */
 const CLASSES: ReadonlySet<string> = new Set(
   (
     '01 02 03 08 09 0A 0B 0F 0L 0P 0Z 10 20 21 22 23 24 25 26 27 28 2B 2D 2F ' +
@@ -7,8 +15,9 @@ const CLASSES: ReadonlySet<string> = new Set(
 )
 
 /**
- * The class of the SQLSTATE that an error carries, two characters of a documented list. `other` for everything else: errors of
- * the connection and of the driver (their codes are Node's, such as `ECONNRESET`), and classes that extensions made up.
+ * Returns the class of an error's SQLSTATE: two characters from the documented list. Returns `other` for everything
+ * else: errors of the connection and of the driver (with codes of Node.js, such as `ECONNRESET`), and classes that
+ * extensions define.
  */
 export function sqlstateClass(error: unknown): string {
   const code = (error as { code?: unknown } | null | undefined)?.code

@@ -1,36 +1,41 @@
+/**
+ * Decides `db_up`: from what happens on a pool, and with `SELECT 1` when nothing has happened lately.
+ *
+ * @module
+ */
 import type { EventEmitter } from 'node:events'
 import type { Method } from '@data20/metrics-core/plugin'
 import { isSaturated, type ObservablePool } from './pool.ts'
 
-/** Whether a database answers, from what its pool lives through, and by asking where that says nothing. */
+/** The state of a database, as its pool shows it. */
 export interface Up {
   /** A query succeeded or a connection was made. */
   proven(): void
-  /** Something broke that may or may not be the database: the next read asks. */
+  /** Something failed that may be the database: the next read asks. */
   doubted(client?: unknown): void
   /** A connection could not be made. */
   refused(): void
-  /** Takes no longer than `upTimeoutMs` and never rejects. */
+  /** Resolves within `upTimeoutMs`. Never rejects. */
   read(): Promise<boolean>
 }
 
-/** What is used of a connection while it is asked. */
+/** The part of a connection that the question uses. */
 interface Client extends EventEmitter {
   query(text: string): Promise<unknown>
   release(error: Error | boolean): void
 }
 
 /**
- * Decides `db_up`. With no recent proof a read asks with `SELECT 1` on a connection of the pool, through the methods of the
- * classes: what was put on the instances, ours included, does not see it. A pool without a free connection is not asked, since
- * that would wait behind its callers; the last success or refusal stands.
+ * Returns the state of a pool's database. Without recent proof a read sends `SELECT 1` on a connection of the pool. It
+ * calls the methods of the classes, so that wrappers on the instances, ours included, do not see it. A pool without a
+ * free connection is not asked, because the question would wait behind its callers; the last known state stands.
  */
 export function createUp(pool: ObservablePool, upCheckMs: number, upTimeoutMs: number): Up {
   let isUp = false
   let provenMs = -Infinity
-  /** The question that is under way; one that hangs in making a connection is not asked a second time. */
+  /** The question under way. While it hangs in connecting, no second one is asked. */
   let asking: Promise<void> | undefined
-  /** The connection that the last question made and ended; its end is no news. */
+  /** The connection that the last question opened and closed; its end says nothing about the database. */
   let ownClient: Client | null = null
 
   return { proven, doubted, refused, read }
@@ -62,7 +67,7 @@ export function createUp(pool: ObservablePool, upCheckMs: number, upTimeoutMs: n
   }
 
   async function ask(): Promise<void> {
-    // A free connection is handed out before a new one is made, so this tells which one we get.
+    // The pool hands out a free connection before it opens a new one, so this tells which one we get.
     const isNew = pool.idleCount === 0
     let client: Client
     try {
@@ -71,7 +76,8 @@ export function createUp(pool: ObservablePool, upCheckMs: number, upTimeoutMs: n
       return refused()
     }
     ownClient = isNew ? client : null
-    // The pool does not listen while a connection is handed out: one that breaks now would end the process.
+    // The pool does not listen while a connection is checked out: without a listener, one that breaks now ends the
+    // process.
     client.on('error', ignore)
     const query = Object.getPrototypeOf(client).query as Client['query']
     let hasAnswered = false
@@ -85,17 +91,18 @@ export function createUp(pool: ObservablePool, upCheckMs: number, upTimeoutMs: n
     }
     proven()
     client.off('error', ignore)
-    // A connection that only we needed is ended. When an idle connection breaks, the pool emits 'error', which ends a process
-    // that does not listen, and there would be none without us. A caller who waits by now may have it.
+    // A connection that only we needed is closed: when an idle connection breaks, the pool emits `error`, which ends a
+    // process without a listener, and without us there would be no such connection. A caller who is waiting by now may
+    // have it.
     client.release(isNew && pool.waitingCount === 0)
   }
 }
 
-/** Whether a promise settles in time. The timer never keeps the process alive. */
+/** Resolves to true when a promise settles in time. The timer never keeps the process alive. */
 function endsWithin(milliseconds: number, promise: Promise<unknown>): Promise<boolean> {
   return new Promise((resolve) => {
     const timer = setTimeout(() => {
-      // After the event loop was blocked, timers run first: an answer that has arrived meanwhile gets its turn.
+      // After the event loop was blocked, timers run first: let an answer that has arrived meanwhile be handled.
       setImmediate(() => setImmediate(resolve, false))
     }, milliseconds)
     timer.unref()

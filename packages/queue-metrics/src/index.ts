@@ -1,26 +1,29 @@
 /**
- * `fastify.queueMetrics.watch(queue)` and `.watch(worker)`: outcomes, durations, waiting times and the state of BullMQ's
- * queues, on Redis and on PostgreSQL.
+ * `fastify.queueMetrics.observe(queue)` and `.observe(worker)`: outcomes, durations, waiting times and the state of
+ * BullMQ's queues, on Redis and on PostgreSQL.
  *
  * @module
  */
-import { checkList, ensureMetrics } from '@data20/metrics-core/plugin'
-import createError, { type FastifyErrorConstructor } from '@fastify/error'
+import { ensureMetrics } from '@data20/metrics-core/plugin'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
+import { isQueue, isWorker, type ObservableQueue, type ObservableWorker } from './bullmq.ts'
+import { UnwatchableError } from './errors.ts'
 import { createInstruments } from './instruments.ts'
-import type { QueueMetricsOptions } from './options.ts'
-import { isQueue, type WatchedQueue, watchQueue } from './queue.ts'
-import { isWorker, type WatchedWorker, watchWorker } from './worker.ts'
+import { type QueueMetricsOptions, resolveOptions } from './options.ts'
+import { observeQueue } from './queue.ts'
+import { observeWorker } from './worker.ts'
 
 /** What applications find at `fastify.queueMetrics`. */
 export interface QueueMetrics {
   /**
-   * Counts the jobs of a BullMQ Worker from now on, or reads the state of a BullMQ Queue at each scrape, until it or the
-   * application is closed. Watching twice is watching once. Listens to no `error` event: handling it stays with the
-   * application. Throws for anything else.
+   * Counts the jobs of a BullMQ Worker from now on, or reads the state of a BullMQ Queue on each scrape, until it or
+   * the application is closed. Observing it again changes nothing. Adds no listener for `error`: handling it stays with
+   * the application. Throws for anything else.
    */
-  watch(target: WatchedQueue | WatchedWorker): void
+  observe(target: ObservableQueue | ObservableWorker): void
+  /** @deprecated Use `observe`. */
+  watch(target: ObservableQueue | ObservableWorker): void
 }
 
 declare module 'fastify' {
@@ -29,41 +32,31 @@ declare module 'fastify' {
   }
 }
 
-/** Neither a Queue nor a Worker. Argument: what it is. */
-export const UnwatchableError: FastifyErrorConstructor<{ code: string }, [string]> = createError(
-  'QUEUE_METRICS_ERR_UNWATCHABLE',
-  'Expected a Queue or a Worker of BullMQ 6, got %s',
-  500,
-)
-
 async function queueMetrics(fastify: FastifyInstance, options: QueueMetricsOptions): Promise<void> {
-  const { queues = [], workers = [] } = options
-  checkList(queues, 'queues')
-  checkList(workers, 'workers')
-
+  const resolved = resolveOptions(options)
   const metrics = await ensureMetrics(fastify)
-  const instruments = createInstruments(metrics, options)
-  const unwatchers = new Map<object, () => void>()
+  const instruments = createInstruments(metrics, resolved)
+  const release = new Map<object, () => void>()
 
-  for (const target of [...queues, ...workers]) watch(target)
+  for (const target of [...resolved.queues, ...resolved.workers]) observe(target)
 
-  fastify.decorate('queueMetrics', { watch })
+  fastify.decorate('queueMetrics', { observe, watch: observe })
 
   fastify.addHook('onClose', async () => {
-    for (const target of unwatchers.keys()) unwatch(target)
+    for (const target of release.keys()) stop(target)
   })
 
-  function watch(target: WatchedQueue | WatchedWorker): void {
-    if (unwatchers.has(target)) return
-    const onClosed = () => unwatch(target)
-    if (isWorker(target)) unwatchers.set(target, watchWorker(target, instruments, onClosed))
-    else if (isQueue(target)) unwatchers.set(target, watchQueue(target, instruments, metrics, onClosed))
+  function observe(target: ObservableQueue | ObservableWorker): void {
+    if (release.has(target)) return
+    const onClosed = () => stop(target)
+    if (isWorker(target)) release.set(target, observeWorker(target, instruments, onClosed))
+    else if (isQueue(target)) release.set(target, observeQueue(target, instruments, metrics, onClosed))
     else throw new UnwatchableError(describe(target))
   }
 
-  function unwatch(target: object): void {
-    unwatchers.get(target)?.()
-    unwatchers.delete(target)
+  function stop(target: object): void {
+    release.get(target)?.()
+    release.delete(target)
   }
 }
 
@@ -77,5 +70,9 @@ const plugin: FastifyPluginAsync<QueueMetricsOptions> = fp(queueMetrics, {
   fastify: '5.x',
 })
 
-export type { QueueMetricsOptions, WatchedQueue, WatchedWorker }
-export { plugin as default, plugin as queueMetrics }
+/** @deprecated Use `ObservableQueue`. */
+export type WatchedQueue = ObservableQueue
+/** @deprecated Use `ObservableWorker`. */
+export type WatchedWorker = ObservableWorker
+export type { ObservableQueue, ObservableWorker, QueueMetricsOptions }
+export { plugin as default, plugin as queueMetrics, UnwatchableError }

@@ -1,84 +1,126 @@
 /**
- * The instruments of one application, and which of their series exist from the start.
+ * Makes the instruments of queue-metrics and binds the series of each queue and task.
  *
  * @module
  */
-import type { Counter, Gauge, Histogram, Metrics } from '@data20/metrics-core'
-import { checkBuckets, checkList } from '@data20/metrics-core/plugin'
-import { definitions, OUTCOMES } from './metrics.ts'
-import type { QueueMetricsOptions } from './options.ts'
+import type { CounterSeries, GaugeSeries, HistogramSeries, Metrics } from '@data20/metrics-core'
+import { definitions, type OUTCOMES, STATES } from './metrics.ts'
+import type { ResolvedOptions } from './options.ts'
 
-type Task = 'queue' | 'task_name'
-
-export interface Instruments {
-  tasks: Counter<Task | 'status'>
-  retries: Counter<Task>
-  duration: Histogram<Task>
-  wait: Histogram<Task>
-  active: Gauge<Task>
-  stalled: Counter<'queue'>
-  length: Gauge<'queue'>
-  jobs: Gauge<'queue' | 'state'>
-  oldestWaiting: Gauge<'queue'>
-  workers: Gauge<'queue'>
-  paused: Gauge<'queue'>
-  up: Gauge<'queue'>
-  /**
-   * The method that gives a queue's series: those of the queues in the options are reserved, those of queues watched later
-   * are under the cap.
-   */
-  methodFor(queue: string): 'reserve' | 'labels'
-  /** Makes the series of a queue's known tasks at zero. */
-  createKnownTasks(queue: string): void
-  /** Makes the series of a task at zero, so that its first outcome is an increase. */
-  createTask(queue: string, taskName: string): void
+/** The bound series of a queue's state. */
+export interface QueueSeries {
+  length: GaugeSeries
+  jobs: Record<(typeof STATES)[number], GaugeSeries>
+  oldestWaiting: GaugeSeries
+  workers: GaugeSeries
+  paused: GaugeSeries
+  up: GaugeSeries
 }
 
-export function createInstruments(metrics: Metrics, options: QueueMetricsOptions): Instruments {
-  const {
-    queues = [],
-    workers = [],
-    taskNames = {},
-    buckets = definitions.duration.buckets,
-    waitBuckets = definitions.wait.buckets,
-  } = options
+/** The bound series of a task. */
+export interface TaskSeries extends Record<(typeof OUTCOMES)[number], CounterSeries> {
+  retries: CounterSeries
+  duration: HistogramSeries
+  wait: HistogramSeries
+  active: GaugeSeries
+}
 
-  checkBuckets(waitBuckets, 'waitBuckets')
-  for (const [queue, names] of Object.entries(taskNames)) checkList(names, `taskNames.${queue}`)
+/** The bound series of a queue's workers in this process. */
+export interface WorkerSeries {
+  stalled: CounterSeries
+  /** Returns the series of a task, at zero when they are new, so that its first outcome is an increase. */
+  task(name: string): TaskSeries
+}
+
+export interface Instruments {
+  /** Returns the series of a queue's state, which exist from now on. Queues of one name share them. */
+  acquireQueue(queue: string): QueueSeries
+  /** Removes the series of a queue when nobody else has acquired them. */
+  releaseQueue(queue: string): void
+  /** Returns the series of a queue's workers. Those of its known tasks exist at zero from now on. */
+  bindWorker(queue: string): WorkerSeries
+}
+
+/** Tasks of a queue whose series are kept bound. Further ones, of job names that contain ids, are looked up. */
+const MAX_BOUND_TASKS = 1000
+
+/**
+ * Makes the instruments. The series of queues in the options and of known tasks are reserved; those of queues that are
+ * observed later, and of other tasks, count against the cardinality limit.
+ */
+export function createInstruments(metrics: Metrics, options: ResolvedOptions): Instruments {
+  const { queues, workers, taskNames, buckets, waitBuckets } = options
   const knownQueues = new Set([...queues, ...workers].map(({ name }) => name))
   const tasks = metrics.counter(definitions.tasks)
   const retries = metrics.counter(definitions.retries)
   const duration = metrics.histogram({ ...definitions.duration, buckets })
   const wait = metrics.histogram({ ...definitions.wait, buckets: waitBuckets })
   const active = metrics.gauge(definitions.active)
+  const stalled = metrics.counter(definitions.stalled)
+  const length = metrics.gauge(definitions.length)
+  const jobs = metrics.gauge(definitions.jobs)
+  const oldestWaiting = metrics.gauge(definitions.oldestWaiting)
+  const workersGauge = metrics.gauge(definitions.workers)
+  const paused = metrics.gauge(definitions.paused)
+  const up = metrics.gauge(definitions.up)
+  const acquired = new Map<string, { series: QueueSeries; users: number }>()
 
-  return {
-    tasks,
-    retries,
-    duration,
-    wait,
-    active,
-    stalled: metrics.counter(definitions.stalled),
-    length: metrics.gauge(definitions.length),
-    jobs: metrics.gauge(definitions.jobs),
-    oldestWaiting: metrics.gauge(definitions.oldestWaiting),
-    workers: metrics.gauge(definitions.workers),
-    paused: metrics.gauge(definitions.paused),
-    up: metrics.gauge(definitions.up),
-    methodFor: (queue) => (knownQueues.has(queue) ? 'reserve' : 'labels'),
-    createKnownTasks,
-    createTask,
+  return { acquireQueue, releaseQueue, bindWorker }
+
+  function acquireQueue(queue: string): QueueSeries {
+    const entry = acquired.get(queue) ?? { series: bindQueue(queue), users: 0 }
+    acquired.set(queue, entry)
+    entry.users += 1
+    return entry.series
   }
 
-  function createKnownTasks(queue: string): void {
-    for (const task_name of taskNames[queue] ?? []) {
-      for (const status of OUTCOMES) tasks.reserve({ queue, status, task_name })
-      for (const instrument of [retries, duration, wait, active]) instrument.reserve({ queue, task_name })
+  function releaseQueue(queue: string): void {
+    const entry = acquired.get(queue)
+    if (entry === undefined) return
+    entry.users -= 1
+    if (entry.users > 0) return
+    acquired.delete(queue)
+    for (const gauge of [length, oldestWaiting, workersGauge, paused, up]) gauge.remove({ queue })
+    for (const state of STATES) jobs.remove({ queue, state })
+  }
+
+  function bindQueue(queue: string): QueueSeries {
+    const method = knownQueues.has(queue) ? 'reserve' : 'labels'
+    return {
+      length: length[method]({ queue }),
+      jobs: byKey(STATES, (state) => jobs[method]({ queue, state })),
+      oldestWaiting: oldestWaiting[method]({ queue }),
+      workers: workersGauge[method]({ queue }),
+      paused: paused[method]({ queue }),
+      up: up[method]({ queue }),
     }
   }
 
-  function createTask(queue: string, task_name: string): void {
-    for (const status of OUTCOMES) tasks.labels({ queue, status, task_name })
-    for (const instrument of [retries, duration, wait, active]) instrument.labels({ queue, task_name })
+  function bindWorker(queue: string): WorkerSeries {
+    const bound = new Map((taskNames[queue] ?? []).map((name) => [name, bindTask(queue, name, 'reserve')]))
+    return { stalled: knownQueues.has(queue) ? stalled.reserve({ queue }) : stalled.labels({ queue }), task }
+
+    function task(name: string): TaskSeries {
+      const known = bound.get(name)
+      if (known !== undefined) return known
+      const series = bindTask(queue, name, 'labels')
+      if (bound.size < MAX_BOUND_TASKS) bound.set(name, series)
+      return series
+    }
   }
+
+  function bindTask(queue: string, task_name: string, method: 'reserve' | 'labels'): TaskSeries {
+    return {
+      completed: tasks[method]({ queue, status: 'completed', task_name }),
+      failed: tasks[method]({ queue, status: 'failed', task_name }),
+      retries: retries[method]({ queue, task_name }),
+      duration: duration[method]({ queue, task_name }),
+      wait: wait[method]({ queue, task_name }),
+      active: active[method]({ queue, task_name }),
+    }
+  }
+}
+
+function byKey<Key extends string, Value>(keys: readonly Key[], make: (key: Key) => Value): Record<Key, Value> {
+  return Object.fromEntries(keys.map((key) => [key, make(key)])) as Record<Key, Value>
 }

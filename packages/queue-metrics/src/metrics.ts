@@ -1,8 +1,8 @@
 /**
  * What queue-metrics measures. Names and labels are public API.
  *
- * The first group is counted by the process that runs the jobs: the sum over processes is right. The second is read from
- * the broker and the same in every process: `max by (queue)`, never `sum`.
+ * The first group is counted by the process that runs the jobs: the sum over processes is right. The second is read
+ * from the broker and the same in every process: `max by (queue)`, never `sum`.
  *
  * @module
  */

@@ -1,14 +1,14 @@
 /**
- * When the job that has been ready to run for longest became due. No call of BullMQ's answers that: index 0 of a list is
- * the job that runs next. So this reads the storage, which the ports of BullMQ to other languages share, through the
- * handles that its backends give for such cases.
+ * Finds when the job that has been ready to run for the longest time became due. No method of BullMQ answers that:
+ * index 0 of a list is the job that runs next. This reads the storage, whose layout BullMQ shares with its ports to
+ * other languages, through the handles that its backends expose.
  *
  * A job is due at its creation plus its delay, and not before its last attempt started.
  *
  * @module
  */
 
-/** What a queue on Redis gives; the client is the same over all of BullMQ's drivers. */
+/** The backend of a queue on Redis. The client is the same for all drivers of BullMQ. */
 interface RedisBackend {
   client: Promise<RedisClient>
   keys: Record<string, string>
@@ -19,14 +19,14 @@ interface RedisClient {
   runCommand(name: string, args: readonly (string | number)[]): Promise<unknown>
 }
 
-/** What a queue on PostgreSQL gives. */
+/** The backend of a queue on PostgreSQL. */
 interface PostgresBackend {
   connection: {
     pool: { query(text: string, values: readonly unknown[]): Promise<{ rows: Array<{ due_ms: number | null }> }> }
   }
 }
 
-/** The fields of a job's hash, as text; `null` where it has none. */
+/** The fields of a job's hash as strings; `null` for a missing one. */
 type JobFields = [
   timestamp: string | null,
   opts: string | null,
@@ -35,12 +35,12 @@ type JobFields = [
 ]
 
 const COMMAND = 'data20OldestWaiting'
-/** Jobs read of each list and priority: the first is the oldest, except for those that were pushed back in front of it. */
+/** Jobs read of each list and priority. The first is the oldest, except for jobs that were pushed in front of it. */
 const JOBS_PER_PRIORITY = 5
-/** Jobs read in all: Redis is busy for half a millisecond with three priorities, for 7 at this bound. */
+/** Jobs read in total. Redis is busy for half a millisecond with three priorities, for 7 ms at this limit. */
 const MAX_JOBS = 250
 
-/** A function that reads it, in milliseconds since the epoch; `undefined` when no job could run now. */
+/** Returns a function that reads that time, in milliseconds since the epoch; `undefined` when no job could run now. */
 export function createOldestReader(queue: { name: string; getBackend(): object }): () => Promise<number | undefined> {
   const backend = queue.getBackend()
   if (isPostgres(backend)) return () => readPostgres(backend, queue.name)
@@ -57,9 +57,9 @@ function isRedis(backend: object): backend is RedisBackend {
 }
 
 /**
- * Exact, and as long as the queue is: jobs stand in the order of their creation, so that a delayed one comes before older
- * ones when it becomes due. `process_at_ms` is the end of the delay or of the backoff, and stays when it has passed.
- * BullMQ's own count reads every row of the queue, this only those that wait.
+ * Exact, in time proportional to the waiting jobs: rows are in order of creation, so a delayed job that becomes due is
+ * ahead of older ones. `process_at_ms` is the end of the delay or of the backoff, and keeps its value afterwards.
+ * BullMQ's own count reads every row of the queue.
  */
 const OLDEST_SQL = `
 SELECT LEAST(
@@ -73,10 +73,10 @@ async function readPostgres({ connection }: PostgresBackend, queue: string): Pro
 }
 
 /**
- * Jobs stand in the order in which they became ready, each priority for itself, so the first ones of each are read, and
- * the last of the list, which is the oldest when all are last in, first out. From the lowest priority up: where there are
- * more priorities than may be read, those left out are the ones that run first. The first delayed job is there because one
- * that is due stays delayed until a worker asks for work.
+ * Within a priority, jobs are in the order in which they became ready, so the first ones of each priority are read, and
+ * the last of the list, which is the oldest when all are last in, first out. It starts at the lowest priority: when
+ * there are more priorities than the limit allows, the ones left out are those that run first. The first delayed job is
+ * included, because a job that is due stays delayed until a worker asks for work.
  */
 const OLDEST_LUA = `
 local jobs, budget = {}, tonumber(ARGV[3])
@@ -117,9 +117,12 @@ function createRedisReader({ client: connecting, keys }: RedisBackend): () => Pr
   }
 }
 
-/** Redis does not keep when a retried job became ready: it is taken for the start of its last attempt plus the backoff. */
+/**
+ * Redis does not store when a retried job became ready. It is estimated: the start of its last attempt plus the
+ * backoff.
+ */
 function dueMsOf([timestamp, optsJson, processedOn, attemptsMade]: JobFields): number {
-  // A list can name a job that was removed.
+  // A list can contain the id of a removed job.
   if (timestamp === null) return Number.POSITIVE_INFINITY
   const opts: { delay?: number; backoff?: Backoff } = JSON.parse(optsJson ?? '{}')
   const createdMs = Number(timestamp) + (opts.delay ?? 0)
@@ -133,7 +136,7 @@ interface Backoff {
   jitter?: number
 }
 
-/** The least that BullMQ's own strategies give before the next attempt; 0 for an application's own. */
+/** Returns the shortest backoff of BullMQ's own strategies; 0 for a strategy of the application. */
 function backoffMs(backoff: Backoff | undefined, attemptsMade: number): number {
   if (attemptsMade === 0 || (backoff?.type !== 'fixed' && backoff?.type !== 'exponential')) return 0
   const { type, delay = 0, jitter = 0 } = backoff

@@ -1,37 +1,64 @@
-import type { WatchedQueue } from './queue.ts'
-import type { WatchedWorker } from './worker.ts'
+/**
+ * The options of queue-metrics.
+ *
+ * @module
+ */
+import { checkBuckets, checkList } from '@data20/metrics-core/plugin'
+import type { ObservableQueue, ObservableWorker } from './bullmq.ts'
+import { definitions } from './metrics.ts'
 
 export interface QueueMetricsOptions {
   /**
-   * Queues whose state is read from the broker at each scrape; `watch` adds more later.
+   * Queues whose state is read from the broker on each scrape. `observe` adds more later.
    * @default []
    */
-  queues?: readonly WatchedQueue[]
+  queues?: readonly ObservableQueue[]
 
   /**
-   * Workers whose jobs are counted; `watch` adds more later. What a worker does before it is watched is not counted.
+   * Workers whose jobs are counted. `observe` adds more later. What a worker does before it is observed is not counted.
    * @default []
    */
-  workers?: readonly WatchedWorker[]
+  workers?: readonly ObservableWorker[]
 
   /**
-   * Job names known beforehand, by queue: `{ mail: ['welcome', 'digest'] }`. Their series exist at 0 as soon as a worker
-   * of the queue is watched, and are never folded into the overflow series. Other names get theirs when a job of that
-   * name first starts, up to the cap of metrics-core: a job name with an id in it ends there.
+   * Job names known beforehand, by queue: `{ mail: ['welcome', 'digest'] }`. Their series exist at 0 as soon as a
+   * worker of the queue is observed, and are never folded into the overflow series. Other names get their series when
+   * the first job of that name starts, up to the cardinality limit of metrics-core, which bounds job names that contain
+   * ids.
    * @default {}
    */
   taskNames?: Readonly<Record<string, readonly string[]>>
 
   /**
-   * Upper bounds of `queue_task_duration_seconds`, in seconds. A threshold that somebody is alerted on must be a bound:
-   * `histogram_quantile` never says more than the last one.
+   * Bucket boundaries of `queue_task_duration_seconds`, in seconds. A threshold that an alert uses must be a boundary:
+   * `histogram_quantile` never returns more than the last one.
    * @default 0.01 0.05 0.1 0.5 1 5 10 30 60 120 300 600 1800
    */
   buckets?: readonly number[]
 
   /**
-   * Upper bounds of `queue_task_wait_seconds`, in seconds.
+   * Bucket boundaries of `queue_task_wait_seconds`, in seconds.
    * @default 0.05 0.1 0.25 0.5 1 2.5 5 10 30 60 120 300 600 1800
    */
   waitBuckets?: readonly number[]
+}
+
+/** The options with their defaults. */
+export type ResolvedOptions = Required<QueueMetricsOptions>
+
+/** Resolves the defaults. Throws an `InvalidOptionError` for a value that cannot work. */
+export function resolveOptions(options: QueueMetricsOptions): ResolvedOptions {
+  const {
+    queues = [],
+    workers = [],
+    taskNames = {},
+    buckets = definitions.duration.buckets,
+    waitBuckets = definitions.wait.buckets,
+  } = options
+  checkList(queues, 'queues')
+  checkList(workers, 'workers')
+  checkBuckets(buckets)
+  checkBuckets(waitBuckets, 'waitBuckets')
+  for (const [queue, names] of Object.entries(taskNames)) checkList(names, `taskNames.${queue}`)
+  return { queues, workers, taskNames, buckets, waitBuckets }
 }

@@ -1,61 +1,30 @@
 /**
- * A worker, watched: outcomes by the events that it emits once the broker has confirmed them, running time by a wrapper
+ * Observes a worker: outcomes by the events that it emits once the broker has confirmed them, working time by a wrapper
  * around the call of the processor.
  *
  * @module
  */
-import type { GaugeSeries } from '@data20/metrics-core'
-import type { Instruments } from './instruments.ts'
-
-/** As much of BullMQ's `Worker` as is used; every Worker is one, whatever its types and its backend. */
-export interface WatchedWorker {
-  /** The queue's name. */
-  readonly name: string
-  isRunning(): boolean
-  on(event: string, listener: (...args: never[]) => void): unknown
-  off(event: string, listener: (...args: never[]) => void): unknown
-}
-
-/** As much of BullMQ's `Job` as is used. Times are milliseconds since the epoch. */
-interface Job {
-  name: string
-  timestamp: number
-  opts: { delay?: number }
-  processedOn?: number
-  finishedOn?: number
-  attemptsStarted: number
-}
-
-/** The method by which BullMQ 6 calls every processor, sandboxed ones included. Protected, and what tracing libraries wrap as well. */
-interface Processing {
-  callProcessJob(job: Job, ...rest: unknown[]): Promise<unknown>
-}
+import type { Job, ObservableWorker, Processing } from './bullmq.ts'
+import type { Instruments, TaskSeries } from './instruments.ts'
 
 /** One call of the processor. */
 interface Run {
-  active: GaugeSeries
+  series: TaskSeries
   startMs: number
   /** Set when the call has ended. */
   seconds?: number
 }
 
-export function isWorker(target: unknown): target is WatchedWorker {
-  return typeof (target as Partial<Processing> | null | undefined)?.callProcessJob === 'function'
-}
-
 /**
- * Counts what a worker does until it is closed, or until the function returned is called. `onClosed` is called in the
- * first case.
+ * Counts what a worker does until the worker is closed, or until the function returned is called.
+ * Calls `onClosed` in the first case.
  */
-export function watchWorker(worker: WatchedWorker, instruments: Instruments, onClosed: () => void): () => void {
-  const queue = worker.name
-  const { active, tasks, retries, duration, wait } = instruments
+export function observeWorker(worker: ObservableWorker, instruments: Instruments, onClosed: () => void): () => void {
+  const { stalled, task } = instruments.bindWorker(worker.name)
   const listeners = { active: onActive, completed: onCompleted, failed: onFailed, stalled: onStalled, closed: onClosed }
   const runs = new WeakMap<Job, Run>()
   const running = new Set<Run>()
 
-  const stalled = instruments.stalled[instruments.methodFor(queue)]({ queue })
-  instruments.createKnownTasks(queue)
   const stopMeasuring = measureProcessing(worker as unknown as Processing, start, end)
   for (const [event, listener] of Object.entries(listeners)) worker.on(event, listener)
 
@@ -67,46 +36,47 @@ export function watchWorker(worker: WatchedWorker, instruments: Instruments, onC
   }
 
   function onActive(job: Job): void {
-    const task_name = job.name
-    instruments.createTask(queue, task_name)
-    // Counts starts, so that a job that comes back by a retry, a stall or a postponement is not observed again.
+    const { wait } = task(job.name)
+    // `attemptsStarted` counts starts: a job that returns by a retry, a stall or a postponement is not observed again.
     if (job.attemptsStarted !== 1) return
     const dueMs = job.timestamp + (job.opts.delay ?? 0)
-    // The clocks are those of the producer and of this process, and a delayed job can be promoted before it is due.
-    wait.labels({ queue, task_name }).observe(Math.max(0, (job.processedOn ?? Date.now()) - dueMs) / 1000)
+    // The times are from the clocks of the producer and of this process, and a delayed job can be promoted early.
+    wait.observe(Math.max(0, (job.processedOn ?? Date.now()) - dueMs) / 1000)
   }
 
   function start(job: Job): Run {
-    const run = { active: active.labels({ queue, task_name: job.name }), startMs: performance.now() }
-    run.active.inc()
+    const run = { series: task(job.name), startMs: performance.now() }
+    run.series.active.inc()
     running.add(run)
     runs.set(job, run)
     return run
   }
 
-  /** Whatever became of the job; events do not tell of a lost lock or of a job that was postponed. */
+  /** Ends a run, whatever became of the job. No event tells of a lost lock or of a job that was postponed. */
   function end(run: Run): void {
     if (!running.delete(run)) return
-    run.active.dec()
+    run.series.active.dec()
     run.seconds = (performance.now() - run.startMs) / 1000
   }
 
   function onCompleted(job: Job): void {
-    tasks.inc({ queue, status: 'completed', task_name: job.name })
-    observeDuration(job)
+    const series = task(job.name)
+    series.completed.inc()
+    observeDuration(job, series)
   }
 
   function onFailed(job: Job): void {
-    // Emitted for each failed attempt; BullMQ has decided already whether there is another, and dates the end if not.
-    if (job.finishedOn) tasks.inc({ queue, status: 'failed', task_name: job.name })
-    else retries.inc({ queue, task_name: job.name })
-    observeDuration(job)
+    const series = task(job.name)
+    // Emitted for each failed attempt. BullMQ sets `finishedOn` when there is no further one.
+    if (job.finishedOn) series.failed.inc()
+    else series.retries.inc()
+    observeDuration(job, series)
   }
 
-  /** A job that stalled too often is failed by the next worker without a call of the processor: nothing was worked on. */
-  function observeDuration(job: Job): void {
+  /** A job that stalled too often is failed by the next worker without a call of the processor: it has no duration. */
+  function observeDuration(job: Job, { duration }: TaskSeries): void {
     const seconds = runs.get(job)?.seconds
-    if (seconds !== undefined) duration.labels({ queue, task_name: job.name }).observe(seconds)
+    if (seconds !== undefined) duration.observe(seconds)
   }
 
   function onStalled(): void {
@@ -114,7 +84,7 @@ export function watchWorker(worker: WatchedWorker, instruments: Instruments, onC
   }
 }
 
-/** Calls `start` and `end` around each call of the processor; the function returned undoes it. */
+/** Calls `start` and `end` around each call of the processor. The function returned undoes it. */
 function measureProcessing(worker: Processing, start: (job: Job) => Run, end: (run: Run) => void): () => void {
   const { callProcessJob } = worker
   let isMeasuring = true
@@ -122,7 +92,7 @@ function measureProcessing(worker: Processing, start: (job: Job) => Run, end: (r
 
   return () => {
     isMeasuring = false
-    // Somebody may have wrapped the wrapper since.
+    // Others may have wrapped the wrapper since.
     if (worker.callProcessJob === measured) worker.callProcessJob = callProcessJob
   }
 

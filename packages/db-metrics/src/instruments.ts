@@ -1,17 +1,20 @@
+/**
+ * Makes the instruments of db-metrics and binds the series of each pool.
+ *
+ * @module
+ */
 import type { CounterSeries, GaugeSeries, HistogramSeries, Metrics } from '@data20/metrics-core'
 import { definitions, OPERATIONS } from './metrics.ts'
 import type { Operation } from './operation.ts'
+import type { ResolvedOptions } from './options.ts'
+import type { ConnectionSeries } from './pool.ts'
 import { sqlstateClass } from './sqlstate.ts'
 
 /** The bound series of one pool. */
-export interface PoolSeries {
-  /** Counts a query that ended; without an error it succeeded. */
+export interface PoolSeries extends ConnectionSeries {
+  /** Counts a query that has ended. Without an error it succeeded. */
   count(operation: Operation, seconds: number, error: unknown): void
   wait: HistogramSeries
-  active: GaugeSeries
-  idle: GaugeSeries
-  max: GaugeSeries
-  waiting: GaugeSeries
   up: GaugeSeries
 }
 
@@ -21,22 +24,20 @@ interface OperationSeries {
   slow: CounterSeries
 }
 
-/** The instruments, and from them the series of a pool, which exist at zero from then on. */
+/** Makes the instruments. The function returned binds the series of a pool, which exist at zero from then on. */
 export function createInstruments(
   metrics: Metrics,
-  buckets: readonly number[] | undefined,
-  slowQuerySeconds: number,
+  { buckets, slowQuerySeconds }: ResolvedOptions,
 ): (pool: string) => PoolSeries {
-  const { duration: durationDefinition, wait: waitDefinition } = definitions
   const queries = metrics.counter(definitions.queries)
-  const duration = metrics.histogram({ ...durationDefinition, buckets: buckets ?? durationDefinition.buckets })
+  const duration = metrics.histogram({ ...definitions.duration, buckets })
   const slow = metrics.counter(definitions.slow)
   const errors = metrics.counter(definitions.errors)
   const active = metrics.gauge(definitions.active)
   const idle = metrics.gauge(definitions.idle)
   const max = metrics.gauge(definitions.max)
   const waiting = metrics.gauge(definitions.waiting)
-  const wait = metrics.histogram({ ...waitDefinition, buckets: buckets ?? waitDefinition.buckets })
+  const wait = metrics.histogram({ ...definitions.wait, buckets })
   const up = metrics.gauge(definitions.up)
 
   return (pool) => {
@@ -55,7 +56,7 @@ export function createInstruments(
     }
 
     function reserve(operation: Operation): OperationSeries {
-      // The other classes come when they happen: all of them would be 484 series, of which most stay at zero.
+      // Other classes get their series when they occur: all of them would be 484 series, most of them at zero for ever.
       errors.reserve({ operation, pool, sqlstate_class: 'other' })
       return {
         queries: queries.reserve({ operation, pool }),
@@ -69,7 +70,7 @@ export function createInstruments(
       queries.inc()
       duration.observe(seconds)
       if (seconds > slowQuerySeconds) slow.inc()
-      // Both labels are from fixed lists, so the series are bounded without the cap.
+      // Both labels have a fixed set of values, so the series are bounded without the cardinality limit.
       if (error) errors.reserve({ operation, pool, sqlstate_class: sqlstateClass(error) }).inc()
     }
   }

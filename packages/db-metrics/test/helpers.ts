@@ -1,0 +1,93 @@
+import { type Service, startPostgres, temporaryFolder } from '@data20/dev-services'
+import { metricsCore } from '@data20/metrics-core'
+import Fastify, { type FastifyInstance } from 'fastify'
+import pg from 'pg'
+import t, { type Test } from 'tap'
+import { type DbMetricsOptions, dbMetrics } from '../src/index.ts'
+
+export const TIMES = 1000
+
+export async function start(t: Test): Promise<Service> {
+  const server = await startPostgres({ directory: temporaryFolder(t, 'db-metrics'), durable: false })
+  t.teardown(() => server.stop())
+  return server
+}
+
+/** The server of this file's tests. */
+export const server: Service = await start(t)
+export const { url: connectionString } = server
+
+export function createPool(t: Test, options: pg.PoolConfig = {}): pg.Pool {
+  const pool = new pg.Pool({ connectionString, ...options })
+  t.teardown(() => (pool.ended ? undefined : pool.end()))
+  return pool
+}
+
+/** Builds an application whose deadlines hold on a slow machine too. */
+export async function build(t: Test, options: DbMetricsOptions = {}): Promise<FastifyInstance> {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(metricsCore, { collectorTimeoutMs: 30_000 })
+  await app.register(dbMetrics, { upTimeoutMs: 20_000, ...options })
+  return app
+}
+
+export async function scrape(app: FastifyInstance): Promise<string> {
+  const response = await app.inject('/metrics')
+  return response.body
+}
+
+/** Returns the lines of a metric whose value is not zero. */
+export function nonZero(text: string, metric: string): string[] {
+  return text.split('\n').filter((line) => line.startsWith(`${metric}{`) && !line.endsWith(' 0'))
+}
+
+/** Returns the number of queries of one pool by operation. */
+export function countsOf(text: string, pool = 'main'): Record<string, number> {
+  const counts: Record<string, number> = {}
+  for (const line of nonZero(text, 'db_queries_total')) {
+    const [, operation, name, value] = /operation="(\w+)",pool="(\w+)"} (\d+)/.exec(line)!
+    if (name === pool) counts[operation!] = Number(value)
+  }
+  return counts
+}
+
+export async function repeat(run: (index: number) => Promise<unknown>): Promise<void> {
+  for (let index = 0; index < TIMES; index += 1) await run(index)
+}
+
+/** Runs it {@link TIMES} times, `width` at a time. */
+export async function repeatAtOnce(width: number, run: () => Promise<unknown>): Promise<void> {
+  let left = TIMES
+  await Promise.all(
+    Array.from({ length: width }, async () => {
+      while (left-- > 0) await run()
+    }),
+  )
+}
+
+/** Calls with a callback. Fails when the call returns something: pg returns undefined. */
+export function called(
+  t: Test,
+  call: (callback: (error: unknown, result: unknown) => void) => unknown,
+): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const returned = call((error, result) => (error ? reject(error) : resolve(result)))
+    if (returned !== undefined) t.fail('a call with a callback returned something')
+  })
+}
+
+export async function rejectsWith(t: Test, promise: Promise<unknown>, code: string): Promise<void> {
+  const outcome = await promise.then(
+    () => 'fulfilled',
+    (error) => error.code,
+  )
+  if (outcome !== code) t.equal(outcome, code)
+}
+
+t.before(async () => {
+  const client = new pg.Client(server.url)
+  await client.connect()
+  await client.query('CREATE TABLE notes (id serial PRIMARY KEY, name text UNIQUE)')
+  await client.end()
+})

@@ -1,0 +1,24 @@
+import Fastify from 'fastify'
+import t from 'tap'
+import { type DbMetricsOptions, dbMetrics } from '../src/index.ts'
+
+t.test('options that cannot work fail at register', async (t) => {
+  for (const options of [
+    { slowQuerySeconds: -1 },
+    { slowQuerySeconds: Number.NaN },
+    { upCheckMs: -1 },
+    { upTimeoutMs: 0 },
+    { buckets: [1, 0.5] },
+    { pools: { main: {} as never } },
+  ]) {
+    await t.rejects(register(options), { code: 'METRICS_ERR_OPTION' }, JSON.stringify(options))
+  }
+  await register({ slowQuerySeconds: undefined as never, upCheckMs: undefined as never })
+})
+
+/** Registers the plugin in an application of its own. */
+async function register(options: DbMetricsOptions): Promise<void> {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(dbMetrics, options)
+}

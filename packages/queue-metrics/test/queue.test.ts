@@ -1,0 +1,102 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { build, closing, type Exposition, run, runOnEachBackend, scrape, test, until } from './helpers.ts'
+
+test('pause, length and the workers of all processes are shown', async (t, { broker, nextQueue }) => {
+  const queue = closing(t, broker.queue(nextQueue()))
+  const app = await build(t, { queues: [queue] })
+  await queue.pause()
+  const workers = [broker.worker(queue.name, run, { name: 'named' }), broker.worker(queue.name, run)]
+  for (const worker of workers) await closing(t, worker).waitUntilReady()
+  await queue.add('plain', {})
+  await queue.add('urgent', {}, { priority: 1 })
+  await queue.add('delayed', {}, { delay: 60_000 })
+
+  const paused = await scrape(app)
+  t.equal(paused.get('queue_paused'), 1)
+  t.equal(paused.get('queue_workers'), 2)
+  t.equal(paused.get('queue_length'), 2, 'waiting and prioritized, also while paused')
+  t.equal(paused.get('queue_jobs', { state: 'waiting' }), 1)
+  t.equal(paused.get('queue_jobs', { state: 'prioritized' }), 1)
+  t.equal(paused.get('queue_jobs', { state: 'delayed' }), 1)
+
+  await queue.resume()
+  await workers[0]!.close()
+  await until(async () => (await scrape(app)).get('queue_workers') === 1)
+  await until(async () => (await scrape(app)).get('queue_length') === 0)
+  t.equal((await scrape(app)).get('queue_paused'), 0)
+})
+
+test('a queue that the application has closed is no longer shown', async (t, { broker, nextQueue }) => {
+  const queue = closing(t, broker.queue(nextQueue()))
+  const app = await build(t, { queues: [queue] })
+  t.equal((await scrape(app)).get('queue_up'), 1)
+
+  await queue.close()
+  await scrape(app)
+
+  t.notOk((await scrape(app)).has('queue_up'))
+  t.notOk((await scrape(app)).has('queue_jobs'))
+})
+
+test('a broker that goes down between two questions shows as down', async (t, { broker, nextQueue }) => {
+  const queue = closing(t, broker.queue(nextQueue()))
+  const app = await build(t, { queues: [queue] }, 1_000)
+  t.equal((await scrape(app)).get('queue_up'), 1)
+
+  // As when the connection breaks behind the counts: the driver waits for another one, and the question with it.
+  queue.isPaused = () => new Promise(() => {})
+  await scrape(app)
+
+  t.equal((await scrape(app)).get('queue_up'), 0)
+})
+
+test('a broker that is killed shows as down, and comes back', async (t, { broker, nextQueue, service }) => {
+  const queue = closing(t, broker.queue(nextQueue()))
+  const options = { lockDuration: 2_000, stalledInterval: 1_000, maxStalledCount: 3 }
+  const worker = closing(t, broker.worker(queue.name, run, options))
+  const app = await build(t, { queues: [queue], workers: [worker] }, 1_000)
+  const completed = (task_name: string) => async () =>
+    (await watched()).get('queue_tasks_total', { status: 'completed', task_name }) > 0
+  let counted = 0
+  await queue.add('before', {})
+  await queue.add('delayed', {}, { delay: 600_000 })
+  await until(completed('before'))
+  // Long enough to be under way when the broker is killed, on a busy machine too: a reply lost with the connection is no event.
+  await queue.add('during', { runMs: 3_000 })
+  await until(async () => (await watched()).get('queue_tasks_active', { task_name: 'during' }) === 1)
+  t.equal((await watched()).get('queue_up'), 1)
+
+  await service.kill()
+  for (let scrapes = 0; scrapes < 4; scrapes++) {
+    const down = await watched()
+    t.equal(down.get('queue_up'), 0)
+    t.equal(down.get('queue_jobs', { state: 'delayed' }), 1, 'the last values are kept')
+    await sleep(200)
+  }
+
+  await service.restart()
+  await until(async () => (await watched()).get('queue_up') === 1, 60_000)
+  await queue.add('after', {})
+  await until(completed('during'), 60_000)
+  await until(completed('after'), 60_000)
+  const after = await watched()
+  t.equal(after.get('queue_jobs', { state: 'delayed' }), 1)
+  t.equal(after.get('queue_jobs', { state: 'completed' }), 3)
+  t.equal(after.get('queue_tasks_total', { status: 'completed' }), 3)
+  t.equal(after.get('queue_tasks_active'), 0)
+
+  /** A scrape that is in time and whose counter has not gone down. */
+  async function watched(): Promise<Exposition> {
+    const startMs = performance.now()
+    const exposition = await scrape(app)
+    const ms = performance.now() - startMs
+    if (ms > 10_000) t.fail(`/metrics took ${ms} ms`)
+    const total = exposition.get('queue_tasks_total')
+    if (total < counted) t.fail(`queue_tasks_total went from ${counted} to ${total}`)
+    counted = total
+    return exposition
+  }
+})
+
+runOnEachBackend(t)
