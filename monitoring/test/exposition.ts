@@ -13,6 +13,13 @@ import { LRUCache } from 'lru-cache'
 import pg from 'pg'
 import type { Test } from 'tap'
 
+/** A line of an exposition. */
+export interface Line {
+  name: string
+  labels: Record<string, string>
+  value: string
+}
+
 /** The exposition of an application with all plugins and every option that adds a metric, after some traffic. Throws `ToolUnavailableError`. */
 export async function exposeAll(t: Test): Promise<string> {
   const postgres = await startPostgres({ durable: false })
@@ -108,4 +115,18 @@ async function drive(app: FastifyInstance): Promise<void> {
 function fail(isFailing: boolean): Record<string, never> {
   if (isFailing) throw new Error('failed as it was asked to')
   return {}
+}
+
+/** Returns the samples of an exposition in the text format. */
+export function parseExposition(text: string): Line[] {
+  return text
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('#'))
+    .map((line) => {
+      const [, name, labels = '', value] = /^(\w+)(?:\{(.*)\})? (\S+)$/.exec(line)!
+      const pairs = [...labels.matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g)].map(
+        ([, label, text]) => [label!, text!] as const,
+      )
+      return { name: name!, labels: Object.fromEntries(pairs), value: value! }
+    })
 }

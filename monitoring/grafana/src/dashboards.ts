@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Rule } from '../../catalogue/rules.ts'
+import type { Rule } from '@data20/promql-lint'
 import { cache } from './cache.ts'
 import { createDashboard, type Dashboard } from './dashboard.ts'
 import { db } from './db.ts'
