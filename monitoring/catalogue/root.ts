@@ -5,7 +5,9 @@
  */
 import { existsSync } from 'node:fs'
 
-/** The folder of the repository. It is searched upwards, since tests run from the sources and scripts run from `dist`. */
+/**
+ * The folder of the repository. It is searched upwards, since tests run from the sources and scripts run from `dist`.
+ */
 export const root: URL = findRoot(new URL('.', import.meta.url))
 
 function findRoot(folder: URL): URL {

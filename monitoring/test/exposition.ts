@@ -20,7 +20,10 @@ export interface Line {
   value: string
 }
 
-/** The exposition of an application with all plugins and every option that adds a metric, after some traffic. Throws `ToolUnavailableError`. */
+/**
+ * Returns the exposition of an application with all plugins and all optional metrics, after traffic. Throws
+ * `ToolUnavailableError`.
+ */
 export async function exposeAll(t: Test): Promise<string> {
   const postgres = await startPostgres({ durable: false })
   t.teardown(() => postgres.stop())
@@ -35,7 +38,7 @@ export async function exposeAll(t: Test): Promise<string> {
   await app.listen({ port: 0, host: '127.0.0.1' })
   try {
     await drive(app)
-    // Prometheus asks for this format first; the second scrape has counted the first.
+    // The second scrape has counted the first.
     await app.inject('/metrics')
     const { payload } = await app.inject('/metrics')
     return payload
@@ -108,7 +111,7 @@ async function drive(app: FastifyInstance): Promise<void> {
     await app.inject({ method: 'POST', url: '/api/jobs', payload: { isFailing } })
   }
   app.toolMetrics.reject('unknown_tool')
-  // The use of the processors is that since the sample before.
+  // CPU use is measured since the sample before.
   await app.systemMetrics.sample()
 }
 

@@ -30,11 +30,11 @@ import { choicesOf, type PanelQuery, panelQueries, valuesOf, variables } from '.
 import { SPECIFICATION, type Traffic } from './specification.ts'
 import { drive, warmUp } from './traffic.ts'
 
-// The shipped files with a real backend, a real Prometheus of each version and a real Alertmanager. Only durations and addresses
-// in the files are replaced.
+// The shipped files with a real backend, a real Prometheus of each version and a real Alertmanager. Only durations and
+// addresses in the files are replaced.
 
-// `rate` extrapolates by up to half an interval at the start of its range and a whole one at its end. With more samples the error
-// is smaller.
+// `rate` extrapolates by up to half an interval at the start of its range and a whole one at its end. With more samples
+// the error is smaller.
 const SAMPLES = 15
 
 /** The longest wait for numbers in a panel. */
@@ -48,7 +48,7 @@ const QUIET: Record<string, string> = {
   queue_tasks_stalled_total: 'no worker is lost before the end',
   queue_paused: 'nobody pauses it',
   metrics_collector_success: 'no collector fails',
-  metrics_series_overflow_total: 'no metric reaches its limit of series',
+  metrics_series_overflow_total: 'no metric reaches its cardinality limit',
   system_swap_used_bytes: 'the machine may have none',
   container_cpu_throttled_seconds_total: 'the machine may have no limit',
   http_run_slow_per_request: 'no request takes five seconds',
@@ -210,7 +210,7 @@ function testHealth(t: Test, server: Server): void {
   })
 }
 
-/** An Alertmanager with the shipped configuration, whose messages go to the receiver. */
+/** Starts an Alertmanager with the shipped configuration, whose messages go to the receiver. */
 async function startAlerts(
   t: Test,
   directory: string,
@@ -229,7 +229,7 @@ async function startAlerts(
   return server
 }
 
-/** A Prometheus of each version with the shipped configuration and rules. */
+/** Starts a Prometheus of each version with the shipped configuration and rules. */
 async function startServers(
   t: Test,
   directory: string,

@@ -16,7 +16,7 @@ import { tool } from './tool.ts'
 
 export const dashboards: readonly Dashboard[] = [overview, http, tool, db, queue, cache, system, slo]
 
-/** The text of each file by its name. The addresses of runbooks are those that the alerts have. */
+/** Returns the text of each file by its name. The addresses of runbooks come from the alerts. */
 export function renderDashboards(rules: readonly Rule[]): Map<string, string> {
   const runbookUrls = new Map(
     rules.flatMap(({ alert, annotations: { runbook_url } }) => (alert && runbook_url ? [[alert, runbook_url]] : [])),

@@ -1,5 +1,5 @@
 /**
- * PostgreSQL as the application sees it: queries, errors, and the connections of each pool.
+ * PostgreSQL from the side of the application: queries, errors, and the connections of each pool.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * The first look: requests by rate, errors and duration (RED), resources by use, saturation and errors (USE).
+ * The overview: requests by rate, errors and duration (RED), resources by utilization, saturation and errors (USE).
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * BullMQ's queues. What a process counted is added up; what every process reads from the broker is not.
+ * BullMQ queues. Counts of each process are summed; values that every process reads from the broker are not.
  *
  * @module
  */

@@ -1,4 +1,8 @@
-// Writes monitoring/grafana/dashboards/*.json: `pnpm --filter @data20/monitoring dashboards`.
+/**
+ * Writes monitoring/grafana/dashboards/*.json: `pnpm --filter @data20/monitoring dashboards`.
+ *
+ * @module
+ */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { root } from '../../catalogue/root.ts'
 import { readRules } from '../../catalogue/sources.ts'

@@ -9,8 +9,8 @@ import type { Source } from './source.ts'
 const SAMPLE_VALUES: Readonly<Record<string, string>> = { __rate_interval: '5m', __interval: '1m', __range: '1h' }
 
 /**
- * Returns the expressions of the panels, with sample values for variables. The JSON must be indented, so that each `expr`
- * has a line of its own.
+ * Returns the expressions of the panels, with sample values for variables. The JSON must be indented, so that each
+ * `expr` has a line of its own.
  */
 export function sourcesOfDashboard(file: string, text: string): Source[] {
   return text.split('\n').flatMap((line, index) => {
@@ -20,7 +20,9 @@ export function sourcesOfDashboard(file: string, text: string): Source[] {
   })
 }
 
-/** Returns an expression with values for Grafana's variables (`$job`, `${job}`, `${job:regex}`); `.+` for any other one. */
+/**
+ * Returns an expression with values for Grafana's variables (`$job`, `${job}`, `${job:regex}`); `.+` for any other one.
+ */
 export function substitute(expression: string, values: Readonly<Record<string, string>>): string {
   return expression.replace(/\$\{?(\w+)(?::\w+)?\}?/g, (_, name: string) => values[name] ?? SAMPLE_VALUES[name] ?? '.+')
 }

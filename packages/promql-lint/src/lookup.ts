@@ -30,8 +30,8 @@ export interface LookupOptions {
 }
 
 /**
- * Returns a lookup of metrics and of the recording rules among `rules`. A rule's labels are derived from its expression; a
- * metric hides a rule of the same name.
+ * Returns a lookup of metrics and of the recording rules among `rules`. A rule's labels are derived from its
+ * expression; a metric hides a rule of the same name.
  */
 export function createLookup(
   metrics: readonly Metric[],
@@ -80,9 +80,9 @@ function shapesOf(metric: Metric, targetLabels: readonly string[]): Array<[strin
 }
 
 /**
- * Returns the value of the label `le` for a bucket boundary, as Go formats a float: `1.0`, `1e+06`. Prometheus 3 rewrites
- * every boundary to this form; Prometheus 2 stores the text of the exposition. A matcher in this form works on both if
- * the application writes it too, as `@data20/metrics-core` does.
+ * Returns the value of the label `le` for a bucket boundary, as Go formats a float: `1.0`, `1e+06`. Prometheus 3
+ * rewrites every boundary to this form; Prometheus 2 stores the text of the exposition. A matcher in this form works on
+ * both if the application writes it too, as `@data20/metrics-core` does.
  */
 export function formatBoundary(boundary: number): string {
   const [digits, exponent] = boundary.toExponential().split('e')

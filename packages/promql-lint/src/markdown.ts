@@ -10,7 +10,10 @@ import { isComplete } from './tree.ts'
 const CONTINUATION =
   /^\s*([-+*/%^=!<>)\]},@[]|(and|or|unless|atan2|by|without|on|ignoring|group_left|group_right|offset|bool)\b)/
 
-/** Returns the expressions of a document. A block can hold several: a comment, an empty line or the next operand ends one. */
+/**
+ * Returns the expressions of a document. A block can hold several: a comment, an empty line or the next operand ends
+ * one.
+ */
 export function sourcesOfMarkdown(file: string, text: string): Source[] {
   const sources: Source[] = []
   let isInside = false

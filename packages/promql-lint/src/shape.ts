@@ -1,6 +1,6 @@
 /**
- * The shape of a PromQL expression: its labels, their possible values, and whether it is a counter. The evaluator derives
- * it bottom-up from the syntax tree and reports problems on the way.
+ * The shape of a PromQL expression: its labels, their possible values, and whether it is a counter. The evaluator
+ * derives it bottom-up from the syntax tree and reports problems on the way.
  *
  * @module
  */
@@ -33,7 +33,10 @@ export interface Shape {
   hasOffset?: boolean
 }
 
-/** Returns the shape of what a name stands for: a metric, a part of a histogram or a recording rule. `undefined`: unknown. */
+/**
+ * Returns the shape of what a name stands for: a metric, a part of a histogram or a recording rule. `undefined`:
+ * unknown.
+ */
 export type Lookup = (name: string) => Shape | undefined
 
 /** A label matcher of a selector. */
@@ -128,7 +131,10 @@ export function matches(one: string, operator: string, value: string): boolean {
   return operator === '=~' ? isMatch : !isMatch
 }
 
-/** Returns the shape after `label_replace`: the possible values of the label that it writes. An empty value removes the label. */
+/**
+ * Returns the shape after `label_replace`: the possible values of the label that it writes. An empty value removes the
+ * label.
+ */
 export function replaceLabel(
   shape: Shape,
   [target, replacement, source, pattern]: readonly [string, string, string, string],

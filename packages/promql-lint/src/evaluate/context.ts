@@ -1,5 +1,6 @@
 /**
- * What the evaluation of every type of node needs: the expression's text, its sub-expressions, and a place for problems.
+ * What the evaluation of every type of node needs: the expression's text, its sub-expressions, and a place for
+ * problems.
  *
  * @module
  */
