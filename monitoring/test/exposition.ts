@@ -94,8 +94,8 @@ function addRoutes(app: FastifyInstance, pool: pg.Pool, { queue, worker }: { que
     return {}
   })
   app.post<{ Body: { isFailing: boolean } }>('/api/jobs', async ({ body: { isFailing } }) => {
-    const job = await queue.add('build_graph', { isFailing }, { attempts: 2 })
     const ended = once(worker, isFailing ? 'failed' : 'completed')
+    const job = await queue.add('build_graph', { isFailing }, { attempts: 2 })
     if (!worker.isRunning()) worker.run().catch(() => {})
     await ended
     return { id: job.id }
