@@ -1,12 +1,13 @@
 /**
- * Metrics that no package of ours exposes: those that Prometheus makes itself, and those of the servers and exporters
- * beside the application that rules and dashboards use. Their labels are their own business, but a name has to be here.
+ * Metrics that no package of ours exposes: those that Prometheus makes for each target, and those of the servers and
+ * exporters that our rules and dashboards read. A name that is not listed here is an error in a query.
  *
  * @module
  */
+import type { Metric } from '@data20/promql-lint'
 
-/** With the labels of the target and no others. */
-export const targetMetrics: readonly string[] = [
+/** Metrics of each target, without labels of their own. */
+const TARGET_METRICS = [
   'up',
   'scrape_duration_seconds',
   'scrape_samples_scraped',
@@ -14,10 +15,15 @@ export const targetMetrics: readonly string[] = [
   'scrape_series_added',
 ]
 
-/** With labels of their own. */
-export const foreignMetrics: readonly string[] = [
+/** Metrics whose labels we do not check. */
+const OPEN_METRICS = [
   'ALERTS',
   'ALERTS_FOR_STATE',
   'alertmanager_notifications_failed_total',
   'prometheus_notifications_errors_total',
+]
+
+export const foreignMetrics: readonly Metric[] = [
+  ...TARGET_METRICS.map((name): Metric => ({ name, type: 'gauge' })),
+  ...OPEN_METRICS.map((name): Metric => ({ name, type: name.endsWith('_total') ? 'counter' : 'gauge', isOpen: true })),
 ]

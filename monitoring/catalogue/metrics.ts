@@ -1,6 +1,6 @@
 /**
- * The metric catalogue: everything that an application with all plugins exposes, made from the packages' own
- * definitions. `test/catalogue.test.ts` compares it with a real exposition.
+ * The metric catalogue: every metric that an application with all plugins exposes, made from the packages' definitions.
+ * `test/catalogue.test.ts` compares it with a real exposition.
  *
  * @module
  */
@@ -15,11 +15,11 @@ import * as tool from '@data20/tool-metrics/metrics'
 
 export type MetricType = Definition['type']
 
-/** One metric as a query meets it. */
+/** A metric as queries see it. */
 export interface Metric extends Omit<Definition, 'labelNames' | 'aggregator' | 'maxSeries' | 'unit'> {
   /** In alphabetical order, without those of the target (`job`, `instance`). */
   labels: readonly string[]
-  /** The values of labels that have a finite set of them. */
+  /** The values of those labels that have a fixed set of them. */
   values: LabelValues
   /** The package that exposes it. */
   package: string
@@ -28,7 +28,7 @@ export interface Metric extends Omit<Definition, 'labelNames' | 'aggregator' | '
 /** The labels that Prometheus adds to every series of a target. */
 export const TARGET_LABELS: readonly string[] = ['instance', 'job']
 
-/** What the label `endpoint` says of requests that matched no route, for the documents. */
+/** The value of the label `endpoint` for requests that matched no route. */
 export const UNMATCHED: string = http.UNMATCHED
 
 /** Every metric of the packages, in the order of the packages. */

@@ -1,12 +1,12 @@
 /**
- * Mistakes that could be made in a rule file, one at a time. A suite of rule tests is good when it fails for each of them.
+ * Mutants of a rule file: each has one mistake. A good suite of rule tests fails for every mutant.
  *
  * @module
  */
 
 /** A rule file with one mistake. */
 export interface Mutant {
-  /** The file, the rule and the mistake; the same as long as the rule is. */
+  /** The file, the rule and the mistake. It is stable as long as the rule does not change. */
   id: string
   /** The whole text of the file. */
   text: string
@@ -20,7 +20,7 @@ interface Region {
   end: number
 }
 
-/** A way to make a mistake: what it looks for in which part, and what it writes instead, each text a mutant. */
+/** A kind of mistake: a pattern in a part of a rule, and its replacements, each of which makes a mutant. */
 interface Mutation {
   kind: Region['kind']
   pattern: RegExp
@@ -31,7 +31,7 @@ interface Mutation {
 const HUGE = '1e9'
 
 const MUTATIONS: Mutation[] = [
-  // Thresholds, twice and half: a test has a value on each side that is nearer than that.
+  // Thresholds, doubled and halved: a test must have a value on each side that is nearer than that.
   {
     kind: 'expression',
     pattern: /(?<= [<>] )(?:[\d.]+ \* )?[\d.]+/g,
@@ -47,7 +47,7 @@ const MUTATIONS: Mutation[] = [
   { kind: 'expression', pattern: /\n\s+and\n\s+[^\n]+(?:\n\s+[^\n]+)*$/g, replace: () => [''] },
   { kind: 'expression', pattern: /\band\b/g, replace: () => ['or'] },
   { kind: 'expression', pattern: /\s+or\s+[^\n]+ \* 0/g, replace: () => [''] },
-  // What is added up, and over what.
+  // Aggregations and their labels.
   {
     kind: 'expression',
     pattern: /\b(sum|max) by\b/g,
@@ -61,7 +61,7 @@ const MUTATIONS: Mutation[] = [
       return names.map((name) => `by (${names.filter((other) => other !== name).join(', ')})`)
     },
   },
-  // What is selected.
+  // Selectors.
   {
     kind: 'expression',
     pattern: /(?<=[{,])(\w+)(=~|!~|=)"([^"]*)"/g,
@@ -82,7 +82,7 @@ const MUTATIONS: Mutation[] = [
   { kind: 'expression', pattern: /(?<=\()(\d+)(?= \* 3600| - )/g, replace: () => ['2'] },
   { kind: 'expression', pattern: /(?<=, )24(?= \* 3600)/g, replace: () => ['12', '48'] },
   { kind: 'expression', pattern: /\[(\d+)([mhd])\]/g, replace: ([, count, unit]) => [`[${Number(count) * 2}${unit}]`] },
-  // How long, and how bad.
+  // Durations and severities.
   {
     kind: 'for',
     pattern: /(\d+)([mh])/g,
@@ -99,7 +99,7 @@ const MUTATIONS: Mutation[] = [
   { kind: 'label', pattern: /(?<=(?:status|long_window|short_window): )\w+/g, replace: () => ['other'] },
 ]
 
-/** Every mutant of a rule file; `file` is its name in their ids. */
+/** Returns every mutant of a rule file; `file` is its name in their ids. */
 export function mutantsOf(file: string, text: string): Mutant[] {
   const mutants: Mutant[] = []
   const seen = new Map<string, number>()
@@ -123,7 +123,7 @@ export function mutantsOf(file: string, text: string): Mutant[] {
   return mutants
 }
 
-/** The parts of the rules, in the layout of our files: a rule's fields are indented by eight. */
+/** Returns the parts of the rules. It relies on the layout of our files: a rule's fields are indented by eight. */
 function regionsOf(text: string): Region[] {
   const regions: Region[] = []
   let rule = ''

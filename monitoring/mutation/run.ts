@@ -1,6 +1,6 @@
 /**
- * `pnpm mutate`: every mutant of every rule. Exit code 1 when fewer than 95 % are caught, or when the survivors are not those of
- * `survivors.json`, which says of each why no test can or need tell it from the rule.
+ * `pnpm mutate`: tests every mutant of every rule. Exits with 1 when fewer than 95 % are caught, or when the survivors
+ * differ from `survivors.json`, which says for each why a test cannot or need not tell it from the rule.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { promtool } from '@data20/dev-services'
 import { casesOf, findSurvivors } from './survival.ts'
 
-/** From `dist/mutation`. */
+/** Seen from `dist/mutation`. */
 const MONITORING = fileURLToPath(new URL('../../', import.meta.url))
 
 const folder = join(MONITORING, 'prometheus')

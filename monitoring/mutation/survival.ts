@@ -1,5 +1,5 @@
 /**
- * Runs the rule tests against mutants, on the real promtool.
+ * Runs the rule tests against mutants with the real promtool.
  *
  * @module
  */
@@ -11,13 +11,13 @@ import { type Mutant, mutantsOf } from './mutants.ts'
 
 /** A mutant, and the tests that should fail for it. */
 export interface Case extends Mutant {
-  /** The rule file, relative to the folder of Prometheus: `alerts/http.yml`. */
+  /** The rule file, relative to the folder `prometheus`: `alerts/http.yml`. */
   file: string
-  /** The test file of the rule file: `http.test.yml` of alerts, `http-rules.test.yml` of recording rules. */
+  /** The test file of the rule file: `http.test.yml` for alerts, `http-rules.test.yml` for recording rules. */
   test: string
 }
 
-/** Every mutant of every rule file of the folder of Prometheus. */
+/** Returns every mutant of every rule file in the folder `prometheus`. */
 export function casesOf(folder: string): Case[] {
   return ['rules', 'alerts'].flatMap((kind) =>
     readdirSync(join(folder, kind)).flatMap((name) => {
@@ -28,7 +28,7 @@ export function casesOf(folder: string): Case[] {
   )
 }
 
-/** Runs the tests of each case, `concurrency` at a time, and resolves to the cases for which no test fails. */
+/** Runs the tests of each case, `concurrency` at a time, and resolves to the cases for which every test passes. */
 export async function findSurvivors(
   cases: Case[],
   { folder, promtool, concurrency = 2 }: { folder: string; promtool: Tool; concurrency?: number },
@@ -50,7 +50,7 @@ export async function findSurvivors(
         })
         const output = stdout + stderr
         if (code === 0) survivors.push(next)
-        // A file that is no rule file would be caught by anything: a value has to be wrong, or a rule to fail where it did not.
+        // Any test catches an invalid rule file, so a mutant must fail by a wrong value or a failing rule.
         else if (!/got:|, err:/.test(output))
           throw new Error(`Expected the mutant ${next.id} to be a rule file: ${output}`)
       }

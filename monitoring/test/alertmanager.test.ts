@@ -100,7 +100,7 @@ t.test('a message lists every alert of its group, a cause mutes its effects, and
 
   await send(alert('HighHTTPErrorRate', 'warning', { endpoint: '/api/run' }, new Date().toISOString()))
   await until('a message of one end', () => titles().includes('#alerts [FIRING:1] HighHTTPErrorRate (warning)'))
-  t.match(textOf('HighHTTPErrorRate'), /on \/api\/tools .*\nNo longer:\n• HighHTTPErrorRate on \/api\/run /)
+  t.match(textOf('HighHTTPErrorRate'), /on \/api\/tools .*\nResolved:\n• HighHTTPErrorRate on \/api\/run /)
   await send(alert('HighHTTPErrorRate', 'warning', { endpoint: '/api/tools' }, new Date().toISOString()))
   await until('a message of the end', () => titles().includes('#alerts [RESOLVED] HighHTTPErrorRate (warning)'))
 })

@@ -1,4 +1,4 @@
-/** A backend of the workspace as a process, in which things can be broken. */
+/** Runs the backend of the workspace as a process, and can break parts of it. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { cpSync, renameSync } from 'node:fs'
@@ -11,13 +11,13 @@ import { MONITORING } from './helpers.ts'
 const SERVER = join(MONITORING, '../apps/backend/dist/server.js')
 const FIXTURE = join(MONITORING, '../apps/backend/test/fixtures/small')
 
-/** A backend that has not answered by then never will. */
+/** A backend that has not answered by then hangs. */
 export const ANSWER_MS = 30_000
 
 export interface BackendOptions {
-  /** For its documents and its data. */
+  /** Holds its documents and its data. */
   directory: string
-  /** A server, on which it gets a database of its own. */
+  /** A server on which it gets a database of its own. */
   postgresUrl: string
   port: number
 }
@@ -27,9 +27,9 @@ export interface Backend {
   url: string
   start(): Promise<void>
   kill(): Promise<void>
-  /** Every tool fails while `work` is done. */
+  /** Every tool fails while `work` runs. */
   withoutDocuments(work: () => Promise<void>): Promise<void>
-  /** Every query for a run fails while `work` is done. */
+  /** Every query on runs fails while `work` runs. */
   withoutTable(work: () => Promise<void>): Promise<void>
 }
 
@@ -44,7 +44,7 @@ export async function createBackend(t: Test, { directory, postgresUrl, port }: B
     isOver = true
     return kill()
   })
-  // A run that is cut short leaves no process behind.
+  // An aborted test run leaves no process behind.
   process.once('exit', () => child?.kill('SIGKILL'))
   return { port, url, start, kill, withoutDocuments, withoutTable }
 
@@ -87,7 +87,7 @@ export async function createBackend(t: Test, { directory, postgresUrl, port }: B
   }
 }
 
-/** A database that goes with the test: the server may be one that others use too. */
+/** Creates a database that is dropped after the test, since the server may be shared. */
 async function createDatabase(t: Test, serverUrl: string): Promise<string> {
   const name = `stack_${process.pid}`
   await query(serverUrl, `CREATE DATABASE ${name}`)

@@ -15,7 +15,7 @@ interface Service {
   environment?: Record<string, string>
 }
 
-/** A name and a version, not `latest` and not `3`: what is tested is what runs. */
+/** A name and a full version, not `latest` and not `3`. */
 const PINNED = /^[\w.-]+(?:\/[\w.-]+)*:v?\d+\.\d+[\w.-]*$/
 
 t.test('compose: images by tag, ports on this machine only, no default password', async (t) => {
@@ -106,7 +106,9 @@ t.test('Dockerfile', async (t) => {
   })
 })
 
-/** Syntax and deprecations by dockerfile-utils, and what matters to us beyond: hadolint is in neither npm nor Debian. */
+/**
+ * Checks syntax and deprecations with dockerfile-utils, and some rules of hadolint, which is in neither npm nor Debian.
+ */
 function lintDockerfile(text: string): string[] {
   const findings = validate(text).map(({ range, message }) => `${range.start.line + 1}: ${message}`)
   const lines = text.replace(/\\\n/g, '').split('\n')

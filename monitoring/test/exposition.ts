@@ -13,7 +13,17 @@ import { LRUCache } from 'lru-cache'
 import pg from 'pg'
 import type { Test } from 'tap'
 
-/** The exposition of an application with all plugins and every option that adds a metric, after some traffic. Throws `ToolUnavailableError`. */
+/** A line of an exposition. */
+export interface Line {
+  name: string
+  labels: Record<string, string>
+  value: string
+}
+
+/**
+ * Returns the exposition of an application with all plugins and all optional metrics, after traffic. Throws
+ * `ToolUnavailableError`.
+ */
 export async function exposeAll(t: Test): Promise<string> {
   const postgres = await startPostgres({ durable: false })
   t.teardown(() => postgres.stop())
@@ -28,7 +38,7 @@ export async function exposeAll(t: Test): Promise<string> {
   await app.listen({ port: 0, host: '127.0.0.1' })
   try {
     await drive(app)
-    // Prometheus asks for this format first; the second scrape has counted the first.
+    // The second scrape has counted the first.
     await app.inject('/metrics')
     const { payload } = await app.inject('/metrics')
     return payload
@@ -84,8 +94,8 @@ function addRoutes(app: FastifyInstance, pool: pg.Pool, { queue, worker }: { que
     return {}
   })
   app.post<{ Body: { isFailing: boolean } }>('/api/jobs', async ({ body: { isFailing } }) => {
-    const job = await queue.add('build_graph', { isFailing }, { attempts: 2 })
     const ended = once(worker, isFailing ? 'failed' : 'completed')
+    const job = await queue.add('build_graph', { isFailing }, { attempts: 2 })
     if (!worker.isRunning()) worker.run().catch(() => {})
     await ended
     return { id: job.id }
@@ -101,11 +111,25 @@ async function drive(app: FastifyInstance): Promise<void> {
     await app.inject({ method: 'POST', url: '/api/jobs', payload: { isFailing } })
   }
   app.toolMetrics.reject('unknown_tool')
-  // The use of the processors is that since the sample before.
+  // CPU use is measured since the sample before.
   await app.systemMetrics.sample()
 }
 
 function fail(isFailing: boolean): Record<string, never> {
   if (isFailing) throw new Error('failed as it was asked to')
   return {}
+}
+
+/** Returns the samples of an exposition in the text format. */
+export function parseExposition(text: string): Line[] {
+  return text
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('#'))
+    .map((line) => {
+      const [, name, labels = '', value] = /^(\w+)(?:\{(.*)\})? (\S+)$/.exec(line)!
+      const pairs = [...labels.matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g)].map(
+        ([, label, text]) => [label!, text!] as const,
+      )
+      return { name: name!, labels: Object.fromEntries(pairs), value: value! }
+    })
 }

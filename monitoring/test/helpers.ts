@@ -7,10 +7,12 @@ import { type Skippable, type Tool, ToolUnavailableError, toolOrSkip } from '@da
 import type { Test } from 'tap'
 import { parse } from 'yaml'
 
-/** The folder of what is tested. */
+/** The folder `monitoring`. */
 export const MONITORING: string = fileURLToPath(new URL('..', import.meta.url))
 
-/** Debian's releases with Prometheus 2.42, 2.53 and 3.x; the last one moves, and is left out where it cannot be had. */
+/**
+ * Debian's releases with Prometheus 2.42, 2.53 and 3.x. The last one moves, and is skipped where it is not available.
+ */
 export const SUITES = [
   { suite: 'bookworm', isRequired: true },
   { suite: 'trixie', isRequired: true },
@@ -20,7 +22,7 @@ export const SUITES = [
 /** The first release with an Alertmanager that reads addresses from files. */
 export const ALERTMANAGER_SUITE = 'trixie'
 
-/** A tool of a suite, or `undefined` where it is skipped. */
+/** Returns a tool of a suite, or `undefined` where it is skipped. */
 export async function ofSuite(
   t: Skippable,
   { suite, isRequired }: (typeof SUITES)[number],
@@ -40,7 +42,7 @@ export function read(...path: string[]): string {
   return readFileSync(join(MONITORING, ...path), 'utf8')
 }
 
-/** The names of the files of a folder with that ending. */
+/** Returns the names of the files in a folder with an ending. */
 export function list(folder: string, ending: string): string[] {
   return readdirSync(join(MONITORING, folder)).filter((name) => name.endsWith(ending))
 }
@@ -55,7 +57,7 @@ export interface Rule {
   annotations: Record<string, string>
 }
 
-/** Every rule that is shipped, in the order of the files. */
+/** Returns every shipped rule, in the order of the files. */
 export function rules(): Rule[] {
   return ['rules', 'alerts'].flatMap((kind) =>
     list(`prometheus/${kind}`, '.yml').flatMap((name) => {
@@ -72,7 +74,7 @@ export function rules(): Rule[] {
   )
 }
 
-/** Text with one part replaced that has to be there. */
+/** Returns a text with a part replaced. Throws if the part is missing. */
 export function replace(text: string, part: string | RegExp, replacement: string): string {
   const replaced = text.replaceAll(part, () => replacement)
   if (replaced === text) throw new Error(`Expected the text to hold ${part}`)
@@ -85,7 +87,9 @@ export interface Received {
   body: Buffer
 }
 
-/** A server on the loopback interface that keeps what it is sent, and answers 200 unless `answer` says otherwise. */
+/**
+ * Starts a loopback server that keeps every accepted request. It answers with the status from `answer`, by default 200.
+ */
 export async function startReceiver(
   t: Test,
   answer: (received: Received) => number = () => 200,
@@ -104,7 +108,7 @@ export async function startReceiver(
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, received }
 }
 
-/** The messages that Slack would have got, by channel. */
+/** Returns the messages to Slack, with their channels. */
 export function slackMessages(received: Received[]): Array<{ channel: string; title: string; text: string }> {
   return received
     .filter(({ path }) => path === '/slack')

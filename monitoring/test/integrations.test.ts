@@ -50,11 +50,11 @@ t.test('prometheus agent: pushes with credentials to Grafana Cloud and New Relic
     config = replace(config, 'scrape_interval: 60s', 'scrape_interval: 1s\n  scrape_timeout: 1s')
     const args = [...(await agentFlags(tool)), `--storage.agent.path=${directory}/wal`]
     const agent = await startPrometheus({ config, directory, args })
-    // Told to stop, it would try for a minute to push what was refused.
+    // On a graceful stop it would retry the refused samples for a minute.
     t.teardown(() => agent.kill())
   }
 
-  // The second shows that the receiver does refuse.
+  // The second one proves that the receiver refuses wrong credentials.
   await Promise.all([start('cloud-token'), start('wrong')])
   await until('both to have been pushed to, and a push to be refused', () =>
     Object.keys(expected).every((path) => received.some((one) => one.path === path) && refused.length > 0),
@@ -71,7 +71,7 @@ t.test('prometheus agent: pushes with credentials to Grafana Cloud and New Relic
       path,
     )
   }
-  // Snappy leaves the first of repeated texts as it is.
+  // Snappy leaves the first occurrence of a string uncompressed.
   t.ok(
     received.some(({ body }) => body.includes('little_total')),
     'the series of the target',
@@ -133,7 +133,7 @@ t.test(
   },
 )
 
-/** What can be seen of an Alloy file without Alloy. */
+/** Checks an Alloy file as far as that is possible without Alloy. */
 function lintAlloy(text: string): string[] {
   const findings: string[] = []
   const code = text.replace(/^\s*\/\/.*$/gm, '')
@@ -155,7 +155,7 @@ function lintAlloy(text: string): string[] {
   return findings
 }
 
-/** How a Prometheus is told to be an agent. */
+/** Returns the flags that make a Prometheus an agent. */
 async function agentFlags(tool: Tool): Promise<string[]> {
   const { stdout, stderr } = await runTool(tool, ['--version'])
   return /version 2\./.test(stdout + stderr) ? ['--enable-feature=agent'] : ['--agent']

@@ -1,4 +1,4 @@
-/** What the shipped dashboards ask of a Prometheus, with the variables as Grafana substitutes them. */
+/** The queries of the shipped dashboards, with variables substituted as Grafana does. */
 import type { PrometheusService } from '@data20/dev-services'
 import { parse } from 'yaml'
 import { list, read } from './helpers.ts'
@@ -8,11 +8,13 @@ export interface PanelQuery {
   /** Dashboard and panel. */
   title: string
   expression: string
-  /** A stat or a table, which shows what is now; else what has been over the time of the dashboard. */
+  /**
+   * `true` for a stat or a table, which query the present; `false` for a query over the time range of the dashboard.
+   */
   isInstant: boolean
 }
 
-/** A variable of a dashboard, and the series whose label has its values. */
+/** A variable of a dashboard, and the label that provides its values. */
 export interface Variable {
   title: string
   selector: string
@@ -30,13 +32,13 @@ interface Model {
 
 const models = list('grafana/dashboards', '.json').map((name) => JSON.parse(read('grafana/dashboards', name)) as Model)
 
-/** Seconds that every dashboard shows, unless somebody chooses others. */
+/** The default time range of every dashboard, in seconds. */
 const RANGE = 3600
-/** Seconds between two scrapes, as Grafana was told. */
+/** The scrape interval in seconds, as Grafana is configured. */
 const { timeInterval } = parse(read('grafana/provisioning/datasources/prometheus.yaml')).datasources[0].jsonData
 const STEP = Number.parseInt(timeInterval, 10)
 
-/** Every query of every panel of every dashboard. */
+/** Returns every query of every panel of every dashboard. */
 export function panelQueries(): PanelQuery[] {
   return models.flatMap((model) => {
     const { title, time, panels } = model
@@ -52,7 +54,7 @@ export function panelQueries(): PanelQuery[] {
   })
 }
 
-/** Every variable whose values come from Prometheus. */
+/** Returns every variable whose values come from Prometheus. */
 export function variables(): Variable[] {
   return models.flatMap((model) =>
     model.templating.list
@@ -65,7 +67,7 @@ export function variables(): Variable[] {
   )
 }
 
-/** The numbers that a panel shows now. */
+/** Returns the finite numbers that a panel shows now. */
 export async function valuesOf(server: PrometheusService, query: PanelQuery): Promise<number[]> {
   if (query.isInstant) {
     const samples = await server.query(query.expression)
@@ -79,12 +81,12 @@ export async function valuesOf(server: PrometheusService, query: PanelQuery): Pr
   return result.flatMap(({ values }) => values.map(([, value]) => Number(value))).filter(Number.isFinite)
 }
 
-/** What can be chosen. */
+/** Returns the values of a variable. */
 export async function choicesOf(server: PrometheusService, { selector, label }: Variable): Promise<string[]> {
   return await get(`${server.url}/api/v1/label/${label}/values?${new URLSearchParams({ 'match[]': selector })}`)
 }
 
-/** As Grafana: what is chosen at first, and a window of four scrapes. */
+/** Substitutes variables as Grafana does: their initial values, and a rate window of four scrape intervals. */
 function substitute(text: string, { templating }: Model): string {
   const values = new Map([
     ['__rate_interval', `${4 * STEP}s`],

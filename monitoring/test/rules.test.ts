@@ -8,10 +8,10 @@ import { list, MONITORING, ofSuite, read, rules, SUITES } from './helpers.ts'
 
 const PROMETHEUS = join(MONITORING, 'prometheus')
 
-/** Names that the specification gives. */
+/** Alert names from the specification. */
 const SPECIFIED = ['HighHTTPErrorRate', 'SlowToolExecution', 'ServiceDown', 'Watchdog']
 
-/** Mutants that a run of the tests tries; `pnpm mutate` tries all. */
+/** Number of mutants in one run of the tests; `pnpm mutate` tries all. */
 const SAMPLE_SIZE = 20
 
 const alerts = rules().filter(({ alert }) => alert !== undefined)

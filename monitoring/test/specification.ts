@@ -1,23 +1,23 @@
 /**
- * The PromQL expressions of the specification, as they stand there, and what each has to answer after known traffic.
+ * The PromQL expressions of the specification, unedited, and what each must return after known traffic.
  *
  * @module
  */
 import type { Sample } from '@data20/dev-services'
 
-/** What was done to a backend, and how much Prometheus saw of it. */
+/** Counts of what was sent to a backend. */
 export interface Traffic {
   /** Requests by `METHOD endpoint status`. */
   requests: Record<string, number>
   /** Executions by `tool status`. */
   executions: Record<string, number>
-  /** Queued tasks by `task status`, in the words of the queue metrics. */
+  /** Queued tasks by `task status`, with the status values of the queue metrics. */
   tasks: Record<string, number>
   /** Lookups by `type hit` or `type miss`. */
   lookups: Record<string, number>
 }
 
-/** Throws when the answer is wrong. */
+/** Throws when the result is wrong. */
 type Check = (samples: Sample[], traffic: Traffic) => void
 
 export interface Expression {
@@ -25,8 +25,8 @@ export interface Expression {
   check: Check
 }
 
-// The traffic takes less than any range, so that a rate is the whole of it divided by the range. Prometheus stretches it by up to half
-// a scrape interval at its start, unless the counter was 0 there, and by up to a whole one at its end.
+// The traffic lasts less than any range, so a rate is all of it divided by the range. Prometheus extrapolates by up to
+// half a scrape interval at the start, unless the counter was 0 there, and by up to a whole one at the end.
 const STRETCH = 0.12
 const RATIO_STRETCH = 0.05
 
@@ -41,7 +41,7 @@ export const SPECIFICATION: Expression[] = [
     check: finiteFor('endpoint', ['/api/tools', '/api/run'], (seconds) => seconds > 0 && seconds <= 10),
   },
   {
-    // Both sides carry the status, so that it is the share of the errors among themselves.
+    // Both sides keep the status, so the ratio is always 1.
     expression: 'rate(http_errors_total[5m]) / rate(http_requests_total[5m])',
     check: finiteFor('status', ['404', '500'], (ratio) => ratio === 1),
   },
@@ -51,7 +51,7 @@ export const SPECIFICATION: Expression[] = [
     check: (samples, traffic) => {
       expectCount(samples, 5)
       const expected = addUp(executionsBy()(traffic), 'tool_name')
-      // Of equals, any is among the first five.
+      // With ties, any of the equal tools can be among the five.
       for (const { labels, value } of samples) expectNear(value * H1, expected[labels.tool_name!]!, STRETCH, 'a tool')
       const least = Math.min(...samples.map(({ value }) => value * H1))
       const better = Object.values(expected).filter((count) => count > least * (1 + STRETCH))
@@ -144,7 +144,7 @@ sum(rate(tool_executions_total[1h]))`,
     expression: '(db_connections_active / (db_connections_active + db_connections_idle)) * 100',
     check: finiteFor('pool', ['default'], isBetween(0, 100)),
   },
-  // Nobody can say what the memory of a shared machine does.
+  // The memory of a shared machine can go either way.
   { expression: 'deriv(system_memory_percent[1h])', check: one(Number.isFinite) },
   {
     expression:
@@ -153,7 +153,7 @@ sum(rate(tool_executions_total[1h]))`,
   },
 ]
 
-/** Counts by the keys of one part of the traffic, those that are wanted. */
+/** Selects counts of one part of the traffic. */
 type Select = (traffic: Traffic) => Record<string, number>
 
 function requestsBy(wanted = /./): Select {
@@ -176,12 +176,12 @@ function ending(counts: Record<string, number>, words?: string[]): Record<string
   return Object.fromEntries(Object.entries(counts).filter(([key]) => !words || words.includes(key.split(' ')[1]!)))
 }
 
-/** The counts added up by those parts of their keys that are these labels. */
+/** Sums the counts by the given labels, which are parts of their keys. */
 function addUp(counts: Record<string, number>, labels: string): Record<string, number> {
   const sums: Record<string, number> = {}
   for (const [key, count] of Object.entries(counts)) {
     const parts = key.split(' ')
-    // A key is `METHOD endpoint status`, or begins with the only other label.
+    // A key is `METHOD endpoint status`, or starts with the other label.
     const name =
       parts.length === 3 && labels === 'endpoint' ? parts[1]! : parts.slice(0, labels.split(' ').length).join(' ')
     sums[name] = (sums[name] ?? 0) + count
@@ -196,7 +196,7 @@ function nameOf({ labels }: Sample, names: string): string {
     .join(' ')
 }
 
-/** Each series that had traffic has its rate, and every other one none. */
+/** Each series with traffic has its rate, and every other series has the rate 0. */
 function eachRate(select: Select, seconds: number, labels: string): Check {
   return (samples, traffic) => {
     const expected = addUp(select(traffic), labels)
@@ -239,7 +239,7 @@ function one(isRight: (value: number) => boolean): Check {
   }
 }
 
-/** For each of these values of a label there is a series, and all of them that are numbers are right. */
+/** Each of these label values has a series, and every number among them is right. */
 function finiteFor(label: string, values: string[], isRight: (value: number) => boolean): Check {
   return (samples) => {
     for (const value of values) {

@@ -1,4 +1,4 @@
-/** Traffic of every kind that a backend sees, and how much of each was sent. */
+/** Sends every kind of traffic to a backend, and counts it. */
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { until } from '@data20/dev-services'
@@ -11,8 +11,8 @@ const TOOLS = ['build_graph', 'search', 'extract_keywords', 'find_duplicates', '
 type Client = ReturnType<typeof createClient>
 
 /**
- * One request for each series that does not exist as 0 from the start: what a counter had when it was first seen is in no rate.
- * It has to be over before it is seen.
+ * Creates each series that does not start at 0, since the value with which a counter first appears is in no rate. It
+ * must end before Prometheus scrapes for the first time.
  */
 export async function warmUp(backend: Backend): Promise<Traffic> {
   const client = createClient(backend.url)
@@ -21,7 +21,7 @@ export async function warmUp(backend: Backend): Promise<Traffic> {
   return client.traffic
 }
 
-/** Sends requests of every kind and resolves to what they were, once their queued runs have ended. */
+/** Sends requests of every kind and resolves to their counts, once their queued runs have ended. */
 export async function drive(backend: Backend): Promise<Traffic> {
   const client = createClient(backend.url)
   const { traffic, add, get, run, runQueued } = client
@@ -34,17 +34,17 @@ export async function drive(backend: Backend): Promise<Traffic> {
     add(traffic.lookups, `tool_results ${cached ? 'hit' : 'miss'}`)
     if (!cached) add(traffic.executions, `${tool} completed`)
   }
-  // The result takes the place of the one that is cached.
+  // The result replaces the cached one.
   await run('search', { cache: false })
   add(traffic.executions, 'search completed')
   for (const tool of ['search', 'search', 'document_stats', 'document_stats', 'document_stats']) await runQueued(tool)
-  // Two attempts, of which the first is tried again.
+  // Two attempts: the first one fails and is retried.
   await backend.withoutDocuments(() => runQueued('search', 2))
   await sendFailing(client, backend, 12)
   return traffic
 }
 
-/** So many of each kind of request that fails, and each kind in a series of its own. */
+/** Sends `count` failing requests of each kind; each kind has a series of its own. */
 async function sendFailing(client: Client, backend: Backend, count: number): Promise<void> {
   const { traffic, add, get, run, leave, garble } = client
   for (let index = 0; index < count; index++) {
@@ -54,14 +54,14 @@ async function sendFailing(client: Client, backend: Backend, count: number): Pro
     await leave()
     await garble()
   }
-  // The queries that fail are those that would record the runs.
+  // The failing queries are those that record the runs.
   await backend.withoutDocuments(() =>
     backend.withoutTable(async () => {
       for (let index = 0; index < count; index++) {
         await run('build_graph', { cache: false })
         add(traffic.executions, 'build_graph failed')
       }
-      // Is answered when what was to be recorded is, or has failed, and asks the database for nothing: it is no id.
+      // Answered once the records are written or have failed. `none` is not a valid id, so it queries nothing.
       await get('/api/runs/none', '/api/runs/:id')
     }),
   )
@@ -93,7 +93,7 @@ function createClient(url: string) {
     return (await response.json()) as { run_id: string; cached?: boolean }
   }
 
-  /** Resolves when the run has ended, after so many attempts. */
+  /** Resolves when the run has ended, after `attempts` attempts. */
   async function runQueued(tool: string, attempts = 1): Promise<void> {
     const { run_id } = await run(tool, { mode: 'queued' })
     const status = await until(`the run of ${tool} to end`, async () => {
@@ -104,18 +104,18 @@ function createClient(url: string) {
     add(traffic.executions, `${tool} ${status}`, attempts)
   }
 
-  /** A client that leaves before it has sent the whole of its request. */
+  /** A client that disconnects before it has sent the whole request. */
   async function leave(): Promise<void> {
     const head = 'POST /api/run HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\n'
     const socket = connect(Number(new URL(url).port), '127.0.0.1')
-    // That it may go on says that the request has begun.
+    // The answer 100 Continue shows that the request has begun.
     socket.write(`${head}expect: 100-continue\r\n\r\n`)
     await once(socket, 'data', { signal: answered() })
     socket.destroy()
     add(traffic.requests, 'POST /api/run 499')
   }
 
-  /** Bytes that never become a request. */
+  /** Bytes that are not a request. */
   async function garble(): Promise<void> {
     const socket = connect(Number(new URL(url).port), '127.0.0.1')
     socket.end('garbled\r\n\r\n')

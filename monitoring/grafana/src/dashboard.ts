@@ -1,5 +1,5 @@
 /**
- * A dashboard as data, and what Grafana makes of it: the same variables, links and grid everywhere.
+ * A dashboard as data, and its conversion to Grafana: variables, links and grid are uniform.
  *
  * @module
  */
@@ -20,16 +20,16 @@ import { createPanel, DATASOURCE, idOf, type Panel } from './panel.ts'
 export interface Row {
   title: string
   panels: readonly Panel[]
-  /** Of its panels, in Grafana's units of 30 pixels. @default 8 */
+  /** Height of its panels, in Grafana's units of 30 pixels. @default 8 */
   height?: number
 }
 
 export interface Dashboard {
-  /** The stem that it is of; alerts link to it. */
+  /** The stem of its package; alerts link to it. */
   uid: string
   title: string
   description: string
-  /** The metric that says which jobs and instances can be chosen. */
+  /** The metric whose jobs and instances can be selected. */
   metric: string
   rows: readonly Row[]
 }
@@ -37,7 +37,7 @@ export interface Dashboard {
 const TAG = 'data20'
 const WIDTH = 24
 
-/** Grafana's dashboard. `runbookUrls` are by the name of the alert; throws for an alert that is not among them. */
+/** Returns Grafana's dashboard. `runbookUrls` are by the name of the alert. Throws for an alert without one. */
 export function createDashboard(
   { uid, title, description, metric, rows }: Dashboard,
   runbookUrls: ReadonlyMap<string, string>,
@@ -56,7 +56,7 @@ export function createDashboard(
         .label('Data source')
         .description('The Prometheus that is asked.')
         .type('prometheus')
-        // The one that is provisioned.
+        // The provisioned one.
         .current({ text: 'Prometheus', value: 'prometheus', selected: true }),
     )
     .withVariable(createVariable('job', 'Jobs as they are called in prometheus.yml.', `label_values(${metric}, job)`))
@@ -74,7 +74,7 @@ export function createDashboard(
 
   let y = 0
   for (const { title, panels, height = 8 } of rows) {
-    // A title of a row and of a panel may be the same words.
+    // A row and a panel may have the same title.
     builder.withRow(new RowBuilder(title).id(idOf(`row ${title}`)).gridPos({ x: 0, y, w: WIDTH, h: 1 }))
     y += 1
     let x = 0
@@ -89,7 +89,7 @@ export function createDashboard(
     y += height
   }
   const model = builder.build()
-  // The builder hides all links in a menu.
+  // The builder puts every link into a menu.
   for (const link of model.links ?? []) delete link.placement
   return model
 
@@ -112,7 +112,7 @@ function createVariable(name: string, description: string, query: string): Query
       .sort(VariableSort.AlphabeticalAsc)
       .multi(true)
       .includeAll(true)
-      // One expression instead of a list of every value.
+      // One pattern instead of a list of all values.
       .allValue('.+')
       .current({ text: ['All'], value: ['$__all'], selected: true })
   )

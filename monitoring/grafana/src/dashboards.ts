@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Rule } from '../../catalogue/rules.ts'
+import type { Rule } from '@data20/promql-lint'
 import { cache } from './cache.ts'
 import { createDashboard, type Dashboard } from './dashboard.ts'
 import { db } from './db.ts'
@@ -16,7 +16,7 @@ import { tool } from './tool.ts'
 
 export const dashboards: readonly Dashboard[] = [overview, http, tool, db, queue, cache, system, slo]
 
-/** The text of each file by its name. The addresses of runbooks are those that the alerts have. */
+/** Returns the text of each file by its name. The addresses of runbooks come from the alerts. */
 export function renderDashboards(rules: readonly Rule[]): Map<string, string> {
   const runbookUrls = new Map(
     rules.flatMap(({ alert, annotations: { runbook_url } }) => (alert && runbook_url ? [[alert, runbook_url]] : [])),

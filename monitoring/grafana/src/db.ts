@@ -1,10 +1,11 @@
 /**
- * PostgreSQL as the application sees it: queries, errors, and the connections of each pool.
+ * PostgreSQL from the side of the application: queries, errors, and the connections of each pool.
  *
  * @module
  */
 import type { Dashboard } from './dashboard.ts'
 import { JOB, TARGET, WINDOW } from './panel.ts'
+import { poolSaturation, poolSaturationQuery } from './shared.ts'
 
 export const db: Dashboard = {
   uid: 'db',
@@ -99,16 +100,8 @@ export const db: Dashboard = {
         {
           title: 'Use of the limit',
           description: 'Connections in use over the limit of the pool.',
-          unit: 'percentunit',
-          threshold: 0.9,
-          alert: 'DbPoolSaturated',
-          max: 1,
-          queries: [
-            {
-              expression: `job_instance_pool:db_connections_active_per_max:ratio{${TARGET}}`,
-              legend: '{{pool}} {{instance}}',
-            },
-          ],
+          ...poolSaturation,
+          queries: [poolSaturationQuery()],
         },
         {
           title: 'Callers waiting',

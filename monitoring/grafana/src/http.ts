@@ -1,5 +1,5 @@
 /**
- * Every request: by endpoint, status and method, with its duration and how it ended.
+ * HTTP requests: by endpoint, status and method, their durations and outcomes.
  *
  * @module
  */

@@ -1,10 +1,11 @@
 /**
- * The first look: requests by rate, errors and duration (RED), resources by use, saturation and errors (USE).
+ * The overview: requests by rate, errors and duration (RED), resources by utilization, saturation and errors (USE).
  *
  * @module
  */
 import type { Dashboard } from './dashboard.ts'
-import { JOB, TARGET, WINDOW } from './panel.ts'
+import { TARGET, WINDOW } from './panel.ts'
+import { oldestJob, poolSaturation, poolSaturationQuery } from './shared.ts'
 
 export const overview: Dashboard = {
   uid: 'overview',
@@ -151,14 +152,7 @@ export const overview: Dashboard = {
             { expression: `sum(rate(db_query_errors_total{${TARGET}}${WINDOW}))`, legend: 'failed' },
           ],
         },
-        {
-          title: 'Age of the oldest job',
-          description: 'How long the oldest job that could run has waited. It grows when workers do not keep up.',
-          unit: 's',
-          threshold: 300,
-          alert: 'QueueOldestJobTooOld',
-          queries: [{ expression: `job_queue:queue_oldest_waiting_seconds:max{${JOB}}`, legend: '{{queue}}' }],
-        },
+        oldestJob('{{queue}}'),
       ],
     },
     {
@@ -180,15 +174,9 @@ export const overview: Dashboard = {
         {
           title: 'Saturation',
           description: 'What is limited, as a share of its limit: near 1, work waits.',
-          unit: 'percentunit',
-          threshold: 0.9,
-          alert: 'DbPoolSaturated',
-          max: 1,
+          ...poolSaturation,
           queries: [
-            {
-              expression: `job_instance_pool:db_connections_active_per_max:ratio{${TARGET}}`,
-              legend: 'connections {{pool}} {{instance}}',
-            },
+            poolSaturationQuery('connections '),
             { expression: `nodejs_eventloop_utilization_ratio{${TARGET}}`, legend: 'event loop {{instance}}' },
             {
               expression: `nodejs_heap_size_used_bytes{${TARGET}} / nodejs_heap_size_limit_bytes{${TARGET}}`,

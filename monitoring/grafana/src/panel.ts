@@ -1,5 +1,5 @@
 /**
- * A panel as data, and what Grafana makes of it: title, description, unit, data source and legend are the same everywhere.
+ * A panel as data, and its conversion to Grafana: title, description, unit, data source and legend are uniform.
  *
  * @module
  */
@@ -40,22 +40,22 @@ export interface Query {
 }
 
 export interface Panel {
-  /** Unique in its dashboard: links to the panel are made of it. */
+  /** Unique in its dashboard, since the id of the panel is derived from it. */
   title: string
-  /** What is seen, and when to worry. */
+  /** What it shows, and when to worry. */
   description: string
   /** One of Grafana's units. */
   unit: string
   queries: readonly Query[]
-  /** A table and a stat show what is now, a graph and a heatmap what has been. @default 'graph' */
+  /** A table and a stat show current values, a graph and a heatmap those over time. @default 'graph' */
   kind?: 'graph' | 'heatmap' | 'stat' | 'table'
-  /** Of 24. @default the row's width in equal parts */
+  /** Width in columns of 24. @default an equal part of the row */
   width?: number
-  /** Value from which on it is red. */
+  /** From this value on it is red. */
   threshold?: number
-  /** Values below the threshold are the bad ones. @default false */
+  /** Values below the threshold are bad. @default false */
   isLowBad?: boolean
-  /** The alert whose runbook is linked, and whose threshold this is. */
+  /** The alert that has this threshold, and whose runbook is linked. */
   alert?: string
   /** Largest value of the axis. */
   max?: number
@@ -63,17 +63,17 @@ export interface Panel {
   isStacked?: boolean
 }
 
-/** The variable for the data source, which every panel uses. */
+/** The data source variable, which every panel uses. */
 export const DATASOURCE = { type: 'prometheus', uid: `\${datasource}` }
 
-/** The targets that were chosen; for recording rules, which have no instance, only the jobs. */
+/** Matchers for the selected targets; for recording rules, which have no instance, only the jobs. */
 export const TARGET = 'job=~"$job",instance=~"$instance"'
 export const JOB = 'job=~"$job"'
 
-/** The window of a rate: four scrapes at least, more when zoomed out. */
+/** The window of a rate: at least four scrape intervals, more when zoomed out. */
 export const WINDOW = '[$__rate_interval]'
 
-/** Grafana's panel. `runbookUrl` is that of the panel's alert. */
+/** Returns Grafana's panel. `runbookUrl` is that of the panel's alert. */
 export function createPanel(panel: Panel, gridPos: GridPos, runbookUrl: string | undefined): Builder<GrafanaPanel> {
   const { title, description, unit, queries, kind = 'graph', max } = panel
   const builder = BUILDERS[kind](panel)
@@ -92,7 +92,7 @@ export function createPanel(panel: Panel, gridPos: GridPos, runbookUrl: string |
   return builder.links([link.targetBlank(true)])
 }
 
-/** The same for a title for ever, however the panels are ordered: FNV-1a, cut to what a person can read. */
+/** Returns a stable id for a title, independent of the order of panels: FNV-1a, reduced to five digits. */
 export function idOf(title: string): number {
   let hash = 0x811c9dc5
   for (const character of title) hash = Math.imul(hash ^ character.codePointAt(0)!, 0x01000193) >>> 0
@@ -125,7 +125,7 @@ function createGraph({ threshold, isStacked = false }: Panel): GraphBuilder {
   return builder
 }
 
-/** Of buckets that Prometheus counted: their bounds are the rows. */
+/** A heatmap of histogram buckets, one row each. */
 function createHeatmap(): HeatmapBuilder {
   return new HeatmapBuilder().calculate(false).rowsFrame(new RowsHeatmapOptionsBuilder().layout(HeatmapCellLayout.Auto))
 }
@@ -135,7 +135,7 @@ function createStat(): StatBuilder {
 }
 
 function createTable(): TableBuilder {
-  // Only the labels and the value mean something.
+  // Only the labels and the value are of interest.
   return new TableBuilder().withTransformation({
     id: 'organize',
     options: { excludeByName: { Time: true, __name__: true } },

@@ -1,10 +1,11 @@
 /**
- * BullMQ's queues. What a process counted is added up; what every process reads from the broker is not.
+ * BullMQ queues. Counts of each process are summed; values that every process reads from the broker are not.
  *
  * @module
  */
 import type { Dashboard } from './dashboard.ts'
 import { JOB, TARGET, WINDOW } from './panel.ts'
+import { oldestJob } from './shared.ts'
 
 export const queue: Dashboard = {
   uid: 'queue',
@@ -15,14 +16,7 @@ export const queue: Dashboard = {
     {
       title: 'Backlog',
       panels: [
-        {
-          title: 'Age of the oldest job',
-          description: 'How long the oldest job that could run has waited. It grows when workers do not keep up.',
-          unit: 's',
-          threshold: 300,
-          alert: 'QueueOldestJobTooOld',
-          queries: [{ expression: `job_queue:queue_oldest_waiting_seconds:max{${JOB}}`, legend: '{{job}} {{queue}}' }],
-        },
+        oldestJob('{{job}} {{queue}}'),
         {
           title: 'Jobs ready to run',
           description: 'Jobs ready to run and not yet taken, those with a priority included.',

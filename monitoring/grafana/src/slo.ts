@@ -6,7 +6,7 @@
 import type { Dashboard } from './dashboard.ts'
 import { JOB, type Panel } from './panel.ts'
 
-/** Shares of bad requests that the objectives allow; said in monitoring/prometheus/rules/slo.yml too. */
+/** Shares of bad requests that the objectives allow, as in monitoring/prometheus/alerts/slo.yml. */
 const FAILURE_BUDGET = 0.001
 const SLOW_BUDGET = 0.01
 

@@ -93,7 +93,7 @@ export const system: Dashboard = {
           unit: 'percentunit',
           queries: [
             {
-              // The second part: a machine without a container has no such metric.
+              // The second part gives 0 on a machine without a container, which lacks the metric.
               expression: `rate(container_cpu_throttled_seconds_total{${TARGET}}${WINDOW}) or rate(process_cpu_seconds_total{${TARGET}}${WINDOW}) * 0`,
               legend: '{{instance}}',
             },

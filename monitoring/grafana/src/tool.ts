@@ -1,5 +1,5 @@
 /**
- * What the application runs on behalf of its callers.
+ * Tools that the application runs on behalf of its callers.
  *
  * @module
  */

@@ -1,45 +1,52 @@
 /**
- * What a PromQL expression yields: which labels, which values they can have, and whether it counts. The lint finds what
- * is wrong while it works this out, from the leaves of the syntax tree to its root.
+ * The shape of a PromQL expression: its labels, their possible values, and whether it is a counter. The evaluator
+ * derives it bottom-up from the syntax tree and reports problems on the way.
  *
  * @module
  */
 
-/** The possible values of a label; `undefined` when there is no finite set. */
+/** The possible values of a label; `undefined` when the set is not known. */
 export type Values = ReadonlySet<string> | undefined
 
 export interface Shape {
-  /** `counter` also for the parts of a histogram. */
+  /** The parts of a histogram (`_bucket`, `_sum`, `_count`) are counters too. */
   kind: 'counter' | 'gauge' | 'scalar' | 'string'
-  /** Labels that a series can have. */
+  /** Labels that a series can have, with their possible values. */
   labels: ReadonlyMap<string, Values>
   /** Labels that every series has. */
   certain: ReadonlySet<string>
-  /** It is of a metric that the catalogue does not describe: any label is possible. */
+  /** The labels of the metric are not known, so any label is possible. */
   isOpen: boolean
-  /** Upper bounds, of the buckets of a histogram. */
+  /** Bucket boundaries of the histogram whose `_bucket` series these are. */
   buckets?: readonly number[]
-  /** Upper bounds of the histogram that this is a quantile of. */
+  /** Bucket boundaries of the histogram whose quantile this is. */
   quantileOf?: readonly number[]
-  /** The number, of a constant. */
+  /** The value of a constant number. */
   constant?: number
-  /** The text, of a string. */
+  /** The content of a string literal. */
   text?: string
-  /** The name of the metric, of what is still a metric and nothing computed. */
+  /** The name of the metric, as long as nothing was computed from it. */
   metric?: string
-  /** Every process reads it from the same broker. */
+  /** Every process reports the same value, so summing over processes is wrong. */
   isShared?: boolean
-  /** It is read at another time than now. */
+  /** Read at another time than now, by `offset`. */
   hasOffset?: boolean
 }
 
-/** What a label matcher says. */
+/**
+ * Returns the shape of what a name stands for: a metric, a part of a histogram or a recording rule. `undefined`:
+ * unknown.
+ */
+export type Lookup = (name: string) => Shape | undefined
+
+/** A label matcher of a selector. */
 export interface Matcher {
   label: string
   operator: string
   value: string
 }
 
+/** Returns an instant vector in which every series has all of the labels. */
 export function vector(
   kind: 'counter' | 'gauge',
   labels: Iterable<readonly [string, Values]>,
@@ -49,30 +56,32 @@ export function vector(
   return { kind, labels: map, certain: new Set(map.keys()), isOpen: false, ...rest }
 }
 
-/** A vector without labels. */
+/** Returns a vector of one series without labels. */
 export function single(): Shape {
   return vector('gauge', [])
 }
 
+/** Returns a scalar, with its value where that is known. */
 export function scalar(constant?: number): Shape {
   return { ...single(), kind: 'scalar', ...(constant === undefined ? {} : { constant }) }
 }
 
+/** Returns whether a shape is a vector, not a scalar or a string. */
 export function isVector({ kind }: Shape): boolean {
   return kind === 'counter' || kind === 'gauge'
 }
 
-/** Whether series of this shape can have a label. */
+/** Returns whether series of this shape can have a label. */
 export function hasLabel({ labels, isOpen }: Shape, label: string): boolean {
   return isOpen || labels.has(label)
 }
 
-/** Whether every series of this shape has a label. */
+/** Returns whether every series of this shape has a label. */
 export function isCertain({ certain, isOpen }: Shape, label: string): boolean {
   return isOpen || certain.has(label)
 }
 
-/** The shape with some of its labels. */
+/** Returns the shape with only those labels for which `isKept` returns `true`. */
 export function keep(shape: Shape, isKept: (label: string) => boolean): Shape {
   return {
     ...shape,
@@ -81,14 +90,14 @@ export function keep(shape: Shape, isKept: (label: string) => boolean): Shape {
   }
 }
 
-/** The shape with one more label, or with other values of one that it has. */
+/** Returns the shape with a label added, or with other values of a label that it has. */
 export function withLabel(shape: Shape, label: string, values: Values, isCertain = true): Shape {
   const certain = new Set(shape.certain)
   if (isCertain) certain.add(label)
   return { ...shape, labels: new Map([...shape.labels, [label, values]]), certain }
 }
 
-/** Series of either shape. */
+/** Returns the shape of the series of both shapes together. */
 export function union(left: Shape, right: Shape): Shape {
   const labels = new Map<string, Values>()
   for (const label of new Set([...left.labels.keys(), ...right.labels.keys()])) {
@@ -107,21 +116,25 @@ export function union(left: Shape, right: Shape): Shape {
   }
 }
 
-/** The values that a matcher leaves. */
+/** Returns the values that a matcher accepts. */
 export function narrow(values: Values, { operator, value }: Matcher): Values {
   if (values === undefined) return operator === '=' ? new Set([value]) : undefined
   return new Set([...values].filter((one) => matches(one, operator, value)))
 }
 
+/** Returns whether a matcher accepts a value. */
 export function matches(one: string, operator: string, value: string): boolean {
   if (operator === '=') return one === value
   if (operator === '!=') return one !== value
-  // Prometheus anchors its expressions.
+  // Prometheus anchors regular expressions.
   const isMatch = new RegExp(`^(?:${value})$`, 's').test(one)
   return operator === '=~' ? isMatch : !isMatch
 }
 
-/** What `label_replace` makes of the values of the label that it writes; the text '' removes the label. */
+/**
+ * Returns the shape after `label_replace`: the possible values of the label that it writes. An empty value removes the
+ * label.
+ */
 export function replaceLabel(
   shape: Shape,
   [target, replacement, source, pattern]: readonly [string, string, string, string],
@@ -147,8 +160,13 @@ export function replaceLabel(
   return withLabel(shape, target, after, !isRemoved)
 }
 
-/** The values of a label that a shape has; the empty text for one that it has not. */
+/** Returns the values of a label of a shape. A missing label is an empty one, as in Prometheus. */
 function valuesOf({ labels, isOpen }: Shape, label: string): Values {
   if (labels.has(label)) return labels.get(label)
   return isOpen ? undefined : new Set([''])
+}
+
+/** Returns the shape without the metric's name: a computed value has none. */
+export function withoutMetric({ metric, ...shape }: Shape): Shape {
+  return shape
 }

@@ -1,15 +1,15 @@
 /**
- * The rules of Prometheus, as they stand in `monitoring/prometheus`.
+ * Reads the rule files of Prometheus, with the line of each expression.
  *
  * @module
  */
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { isMap, isScalar, isSeq, LineCounter, parseDocument, type YAMLMap } from 'yaml'
 
+/** A recording or an alerting rule. */
 export interface Rule {
-  /** From the folder of the repository. */
+  /** The name of its file, as it was given. */
   file: string
-  /** Of the expression's first line, from 1. */
+  /** The first line of the expression, from 1. */
   line: number
   expression: string
   record?: string
@@ -18,20 +18,7 @@ export interface Rule {
   annotations: Readonly<Record<string, string>>
 }
 
-/** Where the rules are, from the folder of the repository. */
-const FOLDERS = ['monitoring/prometheus/rules/', 'monitoring/prometheus/alerts/']
-
-/** Recording and alerting rules, in the order of their files. */
-export function readRules(root: URL): Rule[] {
-  return FOLDERS.filter((folder) => existsSync(new URL(folder, root))).flatMap((folder) =>
-    readdirSync(new URL(folder, root))
-      .filter((name) => /\.ya?ml$/.test(name))
-      .sort()
-      .flatMap((name) => parseRules(folder + name, readFileSync(new URL(folder + name, root), 'utf8'))),
-  )
-}
-
-/** The rules of one file's text. Throws for a text that is no YAML. */
+/** Returns the rules in the text of a rule file. Throws for invalid YAML, and for a rule without `expr`. */
 export function parseRules(file: string, text: string): Rule[] {
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines })
@@ -45,7 +32,7 @@ export function parseRules(file: string, text: string): Rule[] {
       const rest = { file, record, alert, labels, annotations }
       const isBlock = node.type === 'BLOCK_LITERAL' || node.type === 'BLOCK_FOLDED'
       if (!isBlock) return { ...rest, line, expression: String(node.value) }
-      // The lines after the `>-`, since folding loses where they end, which PromQL does not mind.
+      // Folding (`>-`) loses the line breaks, which a position needs, so the lines are taken from the source.
       const [, ...block] = text.slice(node.range[0], node.range[1]).trimEnd().split('\n')
       return { ...rest, line: line + 1, expression: block.map((one) => one.trim()).join('\n') }
     }),
