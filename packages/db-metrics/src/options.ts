@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { checkBuckets, InvalidOptionError } from '@data20/metrics-core/plugin'
+import { checkBuckets, checkTimeout, InvalidOptionError } from '@data20/metrics-core/plugin'
 import { definitions } from './metrics.ts'
 import type { ObservablePool } from './pool.ts'
 
@@ -59,6 +59,6 @@ export function resolveOptions(options: DbMetricsOptions): ResolvedOptions {
   checkBuckets(buckets)
   if (!(slowQuerySeconds >= 0)) throw new InvalidOptionError('slowQuerySeconds', 'a number ≥ 0', slowQuerySeconds)
   if (!(upCheckMs >= 0)) throw new InvalidOptionError('upCheckMs', 'a number ≥ 0', upCheckMs)
-  if (!(upTimeoutMs > 0)) throw new InvalidOptionError('upTimeoutMs', 'a number > 0', upTimeoutMs)
+  checkTimeout(upTimeoutMs, 'upTimeoutMs')
   return { pools, buckets, slowQuerySeconds, upCheckMs, upTimeoutMs }
 }

@@ -8,6 +8,7 @@ t.test('options that cannot work fail at register', async (t) => {
     { slowQuerySeconds: Number.NaN },
     { upCheckMs: -1 },
     { upTimeoutMs: 0 },
+    { upTimeoutMs: 2 ** 31 },
     { buckets: [1, 0.5] },
     { pools: { main: {} as never } },
   ]) {

@@ -21,6 +21,7 @@ export function observeQueue(
 ): () => void {
   const { length, jobs, oldestWaiting, workers, paused, up } = instruments.acquireQueue(queue.name)
   const readOldestDueMs = createOldestReader(queue)
+  let isStopped = false
   return metrics.collector(`queue:${queue.name}`, collect)
 
   async function collect(signal: AbortSignal): Promise<void> {
@@ -81,6 +82,9 @@ export function observeQueue(
 
   /** A queue that the application has closed has no state to show. */
   function stop(): void {
+    // Both the deadline and the end of a reading may find the queue closed.
+    if (isStopped) return
+    isStopped = true
     onClosed()
     instruments.releaseQueue(queue.name)
   }

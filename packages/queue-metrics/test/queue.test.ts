@@ -39,6 +39,27 @@ test('a queue that the application has closed is no longer shown', async (t, { b
   t.notOk((await scrape(app)).has('queue_jobs'))
 })
 
+test('of two queues with one name, the one that is closed takes nothing from the other', async (t, {
+  broker,
+  nextQueue,
+}) => {
+  const name = nextQueue()
+  const [first, second] = [closing(t, broker.queue(name)), closing(t, broker.queue(name))]
+  const app = await build(t, { queues: [first, second] }, 1_000)
+  // Closed while it is read: the deadline finds it closed, and so does the end of the reading.
+  const counts = await first.getJobCounts()
+  let answer = () => {}
+  first.getJobCounts = () => new Promise((resolve) => (answer = () => resolve(counts)))
+  const reading = scrape(app)
+  await first.close()
+  await reading
+  answer()
+
+  await second.add('waits', {}, { delay: 60_000 })
+  await until(async () => (await scrape(app)).get('queue_jobs', { state: 'delayed' }) === 1)
+  t.equal((await scrape(app)).get('queue_up'), 1)
+})
+
 test('a broker that goes down between two questions shows as down', async (t, { broker, nextQueue }) => {
   const queue = closing(t, broker.queue(nextQueue()))
   const app = await build(t, { queues: [queue] }, 1_000)

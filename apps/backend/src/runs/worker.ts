@@ -72,7 +72,7 @@ export function startRunWorker(app: FastifyInstance, options: RunWorkerOptions):
         await delay(RETRY_MS, undefined, { signal: closing.signal }).catch(() => {})
         continue
       }
-      app.queueMetrics.watch(worker)
+      app.queueMetrics.observe(worker)
       return await worker.run()
     }
   }
