@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { type Answers, answersOf } from './answers.ts'
+import { type Answers, answersOf, differencesOf } from './answers.ts'
 
 const FIXTURES = new URL('../fixtures/', import.meta.url)
 const RECORDING = new URL('answers.json', FIXTURES)
@@ -12,7 +12,7 @@ const FOLDERS = {
   small: fileURLToPath(new URL('small', FIXTURES)),
 }
 
-/** Answers of another version of Fastify's documentation say nothing about the tools. */
+/** Answers on another version of Fastify's documentation say nothing about the tools. */
 interface Recording {
   fastify: string
   corpora: Record<keyof typeof FOLDERS, Answers>
@@ -20,22 +20,23 @@ interface Recording {
 
 if (process.env.RECORD) await record()
 const recording = JSON.parse(readFileSync(RECORDING, 'utf8')) as Recording
+// By reason. The recording was made with the parser before this one.
+const expected = JSON.parse(readFileSync(new URL('differences.json', FIXTURES), 'utf8')) as Record<string, string[]>
 
 t.test("the recording is of the installed Fastify's documentation; `RECORD=1` makes a new one", async (t) => {
   t.equal(recording.fastify, VERSION)
 })
 
-for (const [name, folder] of Object.entries(FOLDERS) as Array<[keyof typeof FOLDERS, string]>) {
-  t.test(`the tools answer on ${name} as recorded`, async (t) => {
-    const { tools, documents } = await answersOf(folder)
-    const recorded = recording.corpora[name]
+t.test('the tools answer as recorded, but for the differences that have a reason', async (t) => {
+  const corpora: Record<string, Answers> = {}
+  for (const [name, folder] of Object.entries(FOLDERS)) corpora[name] = await answersOf(folder)
 
-    for (const [call, answer] of Object.entries(recorded.tools)) t.same(tools[call], answer, call)
-    for (const [id, outline] of Object.entries(recorded.documents)) t.same(documents[id], outline, id)
-    t.same(Object.keys(tools), Object.keys(recorded.tools))
-    t.same(Object.keys(documents), Object.keys(recorded.documents))
-  })
-}
+  const differences = differencesOf(recording.corpora, corpora)
+  t.same(differences.sort(), Object.values(expected).flat().sort())
+
+  t.ok(Object.keys(corpora.fastify!.documents).length > 40)
+  t.equal(Object.keys(corpora.small!.tools).length, 9)
+})
 
 async function record(): Promise<void> {
   const corpora: Record<string, Answers> = {}

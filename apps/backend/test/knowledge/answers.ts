@@ -52,3 +52,25 @@ function outline({ headings, anchors, blocks, links }: Document): string[] {
 function hash(text: string): string {
   return createHash('sha256').update(text).digest('hex').slice(0, 8)
 }
+
+/** Lists the leaves in which two answers differ, each as `path: before → after`. Lists of different length differ by entries. */
+export function differencesOf(before: unknown, after: unknown, path = ''): string[] {
+  if (Array.isArray(before) && Array.isArray(after) && before.length !== after.length) {
+    const [left, right] = [before, after].map((list) => list.map((entry) => JSON.stringify(entry))) as [
+      string[],
+      string[],
+    ]
+    const removed = left.filter((entry) => !right.includes(entry)).map((entry) => `${path}: ${entry} → nothing`)
+    const added = right.filter((entry) => !left.includes(entry)).map((entry) => `${path}: nothing → ${entry}`)
+    return [...removed, ...added]
+  }
+  if (isObject(before) && isObject(after)) {
+    const keys = new Set([...Object.keys(before), ...Object.keys(after)])
+    return [...keys].flatMap((key) => differencesOf(before[key], after[key], path === '' ? key : `${path} / ${key}`))
+  }
+  return Object.is(before, after) ? [] : [`${path}: ${JSON.stringify(before)} → ${JSON.stringify(after)}`]
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null
+}

@@ -107,7 +107,7 @@ const OPEN_FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants
 
 /**
  * Reads and parses the folder's Markdown documents. What cannot be read is listed in `skipped`; only a folder that cannot be
- * read itself throws, a {@link CorpusError}. Costs about 3 seconds per megabyte of Markdown on a slow core.
+ * read itself throws, a {@link CorpusError}. Costs about 0.3 seconds of CPU per megabyte of Markdown on a slow core.
  */
 export async function loadCorpus(docsDir: string, options: LoadOptions = {}): Promise<Corpus> {
   const { maxFileBytes = 16 * 1024 * 1024, maxDocuments = 20_000, maxTotalBytes = 256 * 1024 * 1024, latest } = options
