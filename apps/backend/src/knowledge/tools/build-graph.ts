@@ -12,7 +12,7 @@ import type { Tool } from './tool.ts'
 export interface GraphResult {
   /** Every document, sorted by id. */
   nodes: GraphNode[]
-  /** Sorted by source, then target. A link of a document to itself is no edge. */
+  /** Sorted by source, then target. Links from a document to itself are left out. */
   edges: Array<{ source: string; target: string; count: number }>
   /** Documents to which no other document links. */
   orphans: string[]
@@ -36,7 +36,7 @@ const MAX_ITERATIONS = 200
 
 const parameters = Type.Object({}, { additionalProperties: false })
 
-/** Images are no links of the graph, and a link to a heading counts as a link to its document. */
+/** Images are not edges. A link to a heading counts as a link to its document. */
 export const tool: Tool = {
   name: 'build_graph',
   description: 'The link graph of the documents: nodes, edges, orphans and PageRank.',

@@ -1,5 +1,5 @@
 /**
- * `extract_keywords`: the words that tell a document from the others.
+ * `extract_keywords`: the words that distinguish a document from the others.
  *
  * @module
  */
@@ -17,9 +17,9 @@ export interface KeywordsResult {
 
 interface Keyword {
   term: string
-  /** How often the document says it. */
+  /** Occurrences in the document. */
   count: number
-  /** TF-IDF, rounded to six digits behind the point. */
+  /** TF-IDF, rounded to six decimal places. */
   score: number
 }
 

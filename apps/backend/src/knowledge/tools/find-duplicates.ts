@@ -1,5 +1,5 @@
 /**
- * `find_duplicates`: passages that stand, almost alike, in several documents.
+ * `find_duplicates`: passages that occur, equal or nearly equal, in several documents.
  *
  * @module
  */
@@ -31,7 +31,7 @@ interface DuplicateGroup {
   passages: Array<{ document: string; line: number; text: string }>
 }
 
-/** A text that stands in one place or, word for word, in several. */
+/** A passage with every place in which it occurs word for word. */
 interface Passage {
   places: Array<{ document: string; line: number; text: string }>
   shingles: Uint32Array
@@ -113,7 +113,7 @@ function collectPassages(corpus: Corpus): Passage[] {
   return [...passages.values()]
 }
 
-/** The distinct shingles as sorted 32-bit hashes. Two of a passage's shingles fall together once in 4 billion pairs. */
+/** The distinct shingles as sorted 32-bit hashes. Two shingles of a passage collide once in 4 billion pairs. */
 function shinglesOf(words: string[]): Uint32Array {
   const hashes = words.map(hashWord)
   const shingles = new Set<number>()

@@ -1,5 +1,5 @@
 /**
- * What a word is, in one place.
+ * The definition of a word, shared by all tools.
  *
  * @module
  */
