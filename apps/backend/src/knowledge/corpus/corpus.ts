@@ -1,6 +1,6 @@
 /**
- * The corpus: the Markdown documents of one folder, read and parsed. It never leaves that folder. No name, link or symbolic
- * link makes it open or stat anything outside.
+ * The corpus: the Markdown documents of one folder, read and parsed. It never leaves that folder. No name, link or
+ * symbolic link makes it open or stat anything outside.
  *
  * @module
  */
@@ -23,8 +23,9 @@ export interface Corpus {
   /** Files and folders that were left out, sorted by path. */
   skipped: Skipped[]
   /**
-   * Returns what exists at a POSIX path relative to the folder. Uses the listing; hidden files and paths through symbolic
-   * links cost one `lstat` per path segment. Symbolic links are followed one step at a time, and never out of the folder.
+   * Returns what exists at a POSIX path relative to the folder. Uses the listing; hidden files and paths through
+   * symbolic links cost one `lstat` per path segment. Symbolic links are followed one step at a time, and never out of
+   * the folder.
    */
   locate(path: string): Promise<Place>
 }
@@ -106,7 +107,8 @@ const OPEN_FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants
 
 /**
  * Reads and parses the folder's Markdown documents. Documents that cannot be read, or exceed a limit, are listed in
- * `skipped`. Throws a {@link CorpusError} only when the folder itself cannot be read. Costs about 0.3 seconds of CPU per megabyte of Markdown on a slow core.
+ * `skipped`. Throws a {@link CorpusError} only when the folder itself cannot be read. Costs about 0.3 seconds of CPU
+ * per megabyte of Markdown on a slow core.
  */
 export async function loadCorpus(docsDir: string, options: LoadOptions = {}): Promise<Corpus> {
   const { maxFileBytes = 16 * 1024 * 1024, maxDocuments = 20_000, maxTotalBytes = 256 * 1024 * 1024, latest } = options
@@ -155,16 +157,16 @@ export async function loadCorpus(docsDir: string, options: LoadOptions = {}): Pr
 }
 
 /**
- * SHA-256 in hex of the folder's listing: path, size and modification time of each document, and the path of every other file.
- * It changes when a document or the set of files changes. Opens no file.
+ * SHA-256 in hex of the folder's listing: path, size and modification time of each document, and the path of every
+ * other file. It changes when a document or the set of files changes. Opens no file.
  */
 export async function fingerprintCorpus(docsDir: string): Promise<string> {
   return (await listFolder(docsDir)).fingerprint
 }
 
 /**
- * Lists the folder. Each folder inside is visited once, by its real path. Symbolic links to folders are not followed: the
- * walk reaches their targets anyway, and cannot loop.
+ * Lists the folder. Each folder inside is visited once, by its real path. Symbolic links to folders are not followed:
+ * the walk reaches their targets anyway, and cannot loop.
  */
 async function listFolder(docsDir: string): Promise<Listing> {
   const folder = await openFolder(docsDir)
@@ -206,7 +208,10 @@ async function listFolder(docsDir: string): Promise<Listing> {
   others.sort(compare)
   return { folder, files, skipped, places, links, fingerprint: hash() }
 
-  /** Adds symbolic links that give a Markdown name to a file without one. Targets with a Markdown name are listed already. */
+  /**
+   * Adds symbolic links that give a Markdown name to a file without one. Targets with a Markdown name are listed
+   * already.
+   */
   async function addLinkedFiles(): Promise<void> {
     const realPaths = new Set<string>()
     for (const path of [...links].sort(compare)) {

@@ -17,7 +17,9 @@ export interface Document {
   /** Size of the file. */
   bytes: number
   headings: Heading[]
-  /** The names that a `#fragment` may use: slugs of headings, and explicit `id` and `name` attributes, in lower case. */
+  /**
+   * The names that a `#fragment` may use: slugs of headings, and explicit `id` and `name` attributes, in lower case.
+   */
   anchors: Set<string>
   /** Links and images in document order. */
   links: Link[]
@@ -123,7 +125,9 @@ function readBlocks(document: Document, tokens: Token[]): void {
     document.anchors.add(slug.toLowerCase())
   }
 
-  /** HTML headings have an anchor on GitHub too. They are often a banner, the same on each page, so they are no text. */
+  /**
+   * HTML headings have an anchor on GitHub too. They are often a banner, the same on each page, so they are no text.
+   */
   function addHtml(html: string, line: number): void {
     const { headings, anchors, links } = readHtml(html)
     for (const { depth, text } of headings) addHeading(depth, text, line)

@@ -11,7 +11,10 @@ export interface HtmlContent {
   links: Array<{ kind: 'link' | 'image'; url: string }>
 }
 
-/** Reads anchors, links and headings, comments left out. Quantifiers are bounded, so the time is proportional to the text. */
+/**
+ * Reads anchors, links and headings, comments left out. Quantifiers are bounded, so the time is proportional to the
+ * text.
+ */
 export function readHtml(html: string): HtmlContent {
   const content: HtmlContent = { headings: [], anchors: [], links: [] }
   const visible = removeComments(html)

@@ -19,9 +19,9 @@ const EXTERNAL = /^(?:[a-z][a-z0-9+.-]*:|\/\/)/i
 const INDEX_NAMES = ['README.md', 'readme.md', 'Readme.md', 'index.md', 'README.markdown', 'index.markdown']
 
 /**
- * Resolves a link as GitHub does: percent-decoded, without its query, from the folder of its document, or from the root when it
- * starts with `/`. A link to a folder leads to the README or index document in it, where there is one.
- * A link that leaves the corpus folder is `outside`, and its target is never looked up.
+ * Resolves a link as GitHub does: percent-decoded, without its query, from the folder of its document, or from the root
+ * when it starts with `/`. A link to a folder leads to the README or index document in it, where there is one. A link
+ * that leaves the corpus folder is `outside`, and its target is never looked up.
  */
 export async function resolveLink(corpus: Corpus, document: Document, link: Link): Promise<Target> {
   const url = link.url.trim()

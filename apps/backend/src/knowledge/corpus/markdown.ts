@@ -27,8 +27,8 @@ interface Environment {
 const parser = createParser()
 
 /**
- * Parses a document into block tokens whose `map` holds the lines from 0, end exclusive. An inline token's `map` holds its
- * line relative to its block. Throws when the document exceeds the budget of tokens or of nesting.
+ * Parses a document into block tokens whose `map` holds the lines from 0, end exclusive. An inline token's `map` holds
+ * its line relative to its block. Throws when the document exceeds the budget of tokens or of nesting.
  */
 export function parseMarkdown(source: string): Token[] {
   const environment: Environment = { tokens: 0, footnotes: new Set() }

@@ -86,9 +86,10 @@ async function countTargets(corpus: Corpus): Promise<Array<Map<string, number>>>
 }
 
 /**
- * PageRank by power iteration: rank(p) = (1 − d) / N + d · (Σ rank(q) / outbound(q) over all q that link to p + dangling / N), with d = 0.85.
- * S. Brin and L. Page, “The Anatomy of a Large-Scale Hypertextual Web Search Engine”, 1998. The rank of documents without links (dangling)
- * goes to all documents in equal parts: A. Langville and C. Meyer, “Deeper Inside PageRank”, 2004, section 3. Several links to one document count once.
+ * PageRank by power iteration: rank(p) = (1 − d) / N + d · (Σ rank(q) / outbound(q) over all q that link to p +
+ * dangling / N), with d = 0.85. S. Brin and L. Page, “The Anatomy of a Large-Scale Hypertextual Web Search Engine”,
+ * 1998. The rank of documents without links (dangling) goes to all documents in equal parts: A. Langville and C. Meyer,
+ * “Deeper Inside PageRank”, 2004, section 3. Several links to one document count once.
  */
 function pageRank(successors: number[][]): Float64Array {
   const count = successors.length
