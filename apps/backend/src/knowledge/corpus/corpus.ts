@@ -5,10 +5,11 @@
  * @module
  */
 import { createHash } from 'node:crypto'
-import { constants, type Stats } from 'node:fs'
-import { lstat, open, readdir, readlink, realpath } from 'node:fs/promises'
-import { isAbsolute, join, relative, resolve, sep } from 'node:path'
+import { constants } from 'node:fs'
+import { lstat, open, readdir, realpath } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
 import { type Document, parseDocument } from './document.ts'
+import { type Folder, resolveInside } from './inside.ts'
 
 /** The documents of one folder at one moment. Tools read it and never change it. */
 export interface Corpus {
@@ -89,17 +90,7 @@ interface Listing {
   fingerprint: string
 }
 
-/** The two spellings of the folder: as given, and real. An absolute symbolic link inside may use either. */
-interface Folder {
-  given: string
-  root: string
-}
-
-type Resolved = { kind: 'inside'; path: string; stats: Stats | undefined } | { kind: 'missing' } | { kind: 'outside' }
-
 const DOCUMENT_NAME = /\.(?:md|markdown)$/i
-// Linux gives up (ELOOP) after as many.
-const MAX_LINK_HOPS = 40
 const MAX_LISTED_ENTRIES = 500_000
 // Opening a fifo without a writer would block; a symbolic link made after the listing would be followed.
 // Windows has neither flag.
@@ -241,52 +232,6 @@ async function openFolder(docsDir: string): Promise<Folder> {
   } catch (error) {
     throw new CorpusError(docsDir, error)
   }
-}
-
-/**
- * Resolves a path like `realpath`, segment by segment from the root, and stops before the first step outside.
- * `realpath` itself would look at what is outside, and its errors would tell what exists there.
- */
-async function resolveInside(folder: Folder, path: string): Promise<Resolved> {
-  const pending = path.split('/').reverse()
-  let current: string[] = []
-  let stats: Stats | undefined
-  for (let hops = 0; pending.length > 0; ) {
-    const segment = pending.pop()!
-    if (segment === '' || segment === '.') continue
-    if (segment === '..') {
-      if (current.length === 0) return { kind: 'outside' }
-      current.pop()
-      stats = undefined
-      continue
-    }
-    try {
-      const candidate = join(folder.root, ...current, segment)
-      stats = await lstat(candidate)
-      if (!stats.isSymbolicLink()) {
-        current.push(segment)
-        continue
-      }
-      if (++hops > MAX_LINK_HOPS) return { kind: 'missing' }
-      let target = await readlink(candidate)
-      if (isAbsolute(target)) {
-        const inside = insideOf(folder.root, target) ?? insideOf(folder.given, target)
-        if (inside === undefined) return { kind: 'outside' }
-        target = inside
-        current = []
-      }
-      stats = undefined
-      pending.push(...target.split(sep).reverse())
-    } catch {
-      return { kind: 'missing' }
-    }
-  }
-  return { kind: 'inside', path: current.join('/'), stats }
-}
-
-function insideOf(root: string, target: string): string | undefined {
-  const path = relative(root, target)
-  return path === '..' || path.startsWith(`..${sep}`) || isAbsolute(path) ? undefined : path
 }
 
 async function readFile(path: string, maxFileBytes: number, bytesLeft: number): Promise<Buffer> {
