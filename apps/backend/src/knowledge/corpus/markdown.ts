@@ -10,7 +10,7 @@ import createMarkdownIt, { type Env, type MarkdownIt, type StateBlock, type Stat
 
 export type { Token }
 
-// A flood of emphasis markers that reaches it peaks at 1 GB (measured). A 5 MB document of prose has 1.4 million tokens.
+// A flood of emphasis markers that reaches it peaks at 1 GB (measured). 5 MB of prose have 1.4 million tokens.
 const MAX_TOKENS = 2_000_000
 // markdown-it silently drops what is nested deeper than its `maxNesting`, so such a document is refused instead.
 const MAX_NESTING = 100
