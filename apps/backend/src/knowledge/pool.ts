@@ -1,5 +1,5 @@
 /**
- * The worker threads that run the tools, so that none blocks the server.
+ * The threads that run the tools, so that no tool blocks the event loop of the server.
  *
  * @module
  */
@@ -14,13 +14,13 @@ import { findTool, parseParameters } from './tools/index.ts'
 export interface ToolPoolOptions {
   /** Folder of the documents. */
   docsDir: string
-  /** Threads that are there without a run. @default 1 */
+  /** Threads that are kept while no run is in flight. @default 1 */
   minThreads?: number | undefined
-  /** Runs at the same time; more wait. Each thread holds a parsed corpus of its own. @default 2 */
+  /** Runs in flight at the same time; further runs wait. Each thread holds its own parsed corpus. @default 2 */
   maxThreads?: number | undefined
-  /** A thread beyond `minThreads` ends after as long without a run, in milliseconds. @default 60000 */
+  /** Idle time after which a thread beyond `minThreads` ends, in milliseconds. @default 60000 */
   idleTimeoutMs?: number | undefined
-  /** Bounds on what is read of the folder. */
+  /** Limits on what is read from the folder. */
   limits?: CorpusLimits | undefined
 }
 
@@ -29,18 +29,18 @@ export interface ToolPool {
   /** Threads that are alive or about to be. */
   readonly threads: number
   /**
-   * Runs a tool and answers with its result. Rejects with a `ToolError` for an unknown tool or a wrong parameter, with the tool's own error
-   * when it fails, and with an `AbortError` whose `cause` is the signal's reason when `signal` aborts: a run that waits is dropped, the
-   * thread of one that is under way is terminated, whatever it is doing, and replaced.
+   * Runs a tool and resolves to its result. Rejects with a `ToolError` for an unknown tool or a wrong parameter, with
+   * the tool's own error when it fails, and with an `AbortError` whose `cause` is the signal's reason when `signal`
+   * aborts: a waiting run is dropped; the thread of a run in flight is terminated immediately and replaced.
    */
   run(name: string, params?: unknown, options?: { signal?: AbortSignal | undefined }): Promise<unknown>
-  /** What the documents are at this moment; equal fingerprints give equal results. Costs a listing of the folder, no parsing. */
+  /** Returns a hash of the documents; equal fingerprints give equal results. Lists the folder and parses nothing. */
   fingerprint(): Promise<string>
-  /** Terminates the threads; runs that are not done reject, and so does each later one. Done when the last thread has ended. */
+  /** Terminates the threads. Runs in flight and later runs reject. Resolves when the last thread has ended. */
   close(): Promise<void>
 }
 
-/** Starts a pool; its threads keep nothing alive. The caller closes it. */
+/** Starts a pool. The caller closes it; its threads do not keep the process alive. */
 export function createToolPool(options: ToolPoolOptions): ToolPool {
   const { docsDir, minThreads = 1, maxThreads = 2, idleTimeoutMs = 60_000, limits } = options
 

@@ -1,12 +1,12 @@
 /**
- * The entry of a worker thread: one run of one tool. The thread keeps the corpus that it parsed last.
+ * Entry point of a thread: runs one tool. The thread keeps the corpus that it parsed last.
  *
  * @module
  */
 import { type Corpus, type CorpusLimits, loadCorpus } from './corpus/corpus.ts'
 import { findTool } from './tools/index.ts'
 
-/** What a thread is asked to do. The parameters are valid. */
+/** A task for a thread. The parameters have been validated. */
 export interface ToolTask {
   tool: string
   params: Record<string, unknown>
@@ -14,10 +14,10 @@ export interface ToolTask {
   limits?: CorpusLimits | undefined
 }
 
-/** How a run ended. An error is data here: a clone of an `Error` that leaves the thread would lose its code and field. */
+/** Outcome of a run. Errors are plain data, since structured cloning drops an `Error`'s code and field. */
 export type ToolOutcome = { result: unknown } | { error: ToolFailure }
 
-/** What is kept of an error. */
+/** The serializable part of an error. */
 export interface ToolFailure {
   name: string
   message: string
@@ -29,7 +29,7 @@ export interface ToolFailure {
 
 let latest: Corpus | undefined
 
-/** Runs the tool on the documents as they are now; they are read again only when they have changed. Never rejects. */
+/** Runs the tool on the current documents, which are read again only when they have changed. Never rejects. */
 export default async function runTool({ tool, params, docsDir, limits }: ToolTask): Promise<ToolOutcome> {
   try {
     latest = await loadCorpus(docsDir, { ...limits, latest })

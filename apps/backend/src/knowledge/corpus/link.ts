@@ -1,5 +1,5 @@
 /**
- * Where a link of a document leads.
+ * Resolves links to their targets.
  *
  * @module
  */
@@ -7,7 +7,7 @@ import { posix } from 'node:path'
 import type { Corpus } from './corpus.ts'
 import type { Document, Link } from './document.ts'
 
-/** Where a link leads. `fragment` is what stands behind `#`, decoded, and empty without one. */
+/** Target of a link. `fragment` is the decoded part after `#`, empty when there is none. */
 export type Target =
   | { kind: 'external' }
   | { kind: 'document'; document: Document; fragment: string }
@@ -19,9 +19,9 @@ const EXTERNAL = /^(?:[a-z][a-z0-9+.-]*:|\/\/)/i
 const INDEX_NAMES = ['README.md', 'readme.md', 'Readme.md', 'index.md', 'README.markdown', 'index.markdown']
 
 /**
- * Resolves a link as GitHub does: percent-decoded, without its query, from the folder of its document, or from the root when it
- * starts with `/`. A link to a folder leads to the README or index document in it, where there is one.
- * A link that leaves the corpus folder is `outside`, and nothing is asked about its target.
+ * Resolves a link as GitHub does: percent-decoded, without its query, from the folder of its document, or from the root
+ * when it starts with `/`. A link to a folder leads to the README or index document in it, where there is one. A link
+ * that leaves the corpus folder is `outside`, and its target is never looked up.
  */
 export async function resolveLink(corpus: Corpus, document: Document, link: Link): Promise<Target> {
   const url = link.url.trim()

@@ -12,7 +12,7 @@ import type { Tool } from './tool.ts'
 export interface GraphResult {
   /** Every document, sorted by id. */
   nodes: GraphNode[]
-  /** Sorted by source, then target. A link of a document to itself is no edge. */
+  /** Sorted by source, then target. Links from a document to itself are left out. */
   edges: Array<{ source: string; target: string; count: number }>
   /** Documents to which no other document links. */
   orphans: string[]
@@ -36,7 +36,7 @@ const MAX_ITERATIONS = 200
 
 const parameters = Type.Object({}, { additionalProperties: false })
 
-/** Images are no links of the graph, and a link to a heading counts as a link to its document. */
+/** Images are not edges. A link to a heading counts as a link to its document. */
 export const tool: Tool = {
   name: 'build_graph',
   description: 'The link graph of the documents: nodes, edges, orphans and PageRank.',
@@ -86,9 +86,10 @@ async function countTargets(corpus: Corpus): Promise<Array<Map<string, number>>>
 }
 
 /**
- * PageRank by power iteration: rank(p) = (1 − d) / N + d · (Σ rank(q) / outbound(q) over all q that link to p + dangling / N), with d = 0.85.
- * S. Brin and L. Page, “The Anatomy of a Large-Scale Hypertextual Web Search Engine”, 1998. The rank of documents without links (dangling)
- * goes to all documents in equal parts: A. Langville and C. Meyer, “Deeper Inside PageRank”, 2004, section 3. Several links to one document count once.
+ * PageRank by power iteration: rank(p) = (1 − d) / N + d · (Σ rank(q) / outbound(q) over all q that link to p +
+ * dangling / N), with d = 0.85. S. Brin and L. Page, “The Anatomy of a Large-Scale Hypertextual Web Search Engine”,
+ * 1998. The rank of documents without links (dangling) goes to all documents in equal parts: A. Langville and C. Meyer,
+ * “Deeper Inside PageRank”, 2004, section 3. Several links to one document count once.
  */
 function pageRank(successors: number[][]): Float64Array {
   const count = successors.length

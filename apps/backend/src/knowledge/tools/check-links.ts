@@ -1,5 +1,5 @@
 /**
- * `check_links`: links and images that lead nowhere.
+ * `check_links`: broken links and images.
  *
  * @module
  */
@@ -8,10 +8,13 @@ import type { Corpus } from '../corpus/corpus.ts'
 import { resolveLink, type Target } from '../corpus/link.ts'
 import type { Tool } from './tool.ts'
 
-/** What `check_links` answers. Links are listed by document and line; each list ends at 1000 with `truncated` set, the totals count all. */
+/**
+ * What `check_links` answers. Links are listed by document and line; each list ends at 1000 with `truncated` set, the
+ * totals count all.
+ */
 export interface LinksResult {
   broken: BrokenLink[]
-  /** Links that leave the folder. Their targets are not looked at. */
+  /** Links that leave the folder. Their targets are never looked up. */
   outside: FoundLink[]
   totals: { links: number; external: number; broken: number; outside: number }
   truncated: boolean

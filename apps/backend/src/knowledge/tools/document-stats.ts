@@ -14,10 +14,8 @@ export interface StatsResult {
   /** Every document, sorted by path. */
   documents: DocumentStats[]
   totals: Stats & { documents: number }
-  /** Files that could not be read, and why. */
+  /** Files and folders that were left out, and why. */
   skipped: Skipped[]
-  /** Documents of which a part was read line by line instead of parsed, and why. */
-  simplified: Skipped[]
 }
 
 interface Stats {
@@ -65,10 +63,7 @@ function run(corpus: Corpus): StatsResult {
     ...finish(counts),
   }))
   const totals = finish(counted.reduce((sum, { counts }) => add(sum, counts), zero()))
-  const simplified = corpus.documents.flatMap(({ id, simplified }) =>
-    simplified ? [{ path: id, reason: simplified }] : [],
-  )
-  return { documents, totals: { documents: documents.length, ...totals }, skipped: corpus.skipped, simplified }
+  return { documents, totals: { documents: documents.length, ...totals }, skipped: corpus.skipped }
 }
 
 function count(document: Document): Counts {

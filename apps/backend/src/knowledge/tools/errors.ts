@@ -4,7 +4,10 @@
  * @module
  */
 
-/** An error with the code, the HTTP status and the parameter that an answer needs. Survives the way out of a worker thread. */
+/**
+ * An error with the code, the HTTP status and the parameter that an answer needs. Survives the way out of a worker
+ * thread.
+ */
 export class ToolError extends Error {
   readonly code: string
   readonly statusCode: number

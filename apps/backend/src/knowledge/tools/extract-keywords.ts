@@ -1,5 +1,5 @@
 /**
- * `extract_keywords`: the words that tell a document from the others.
+ * `extract_keywords`: the words that distinguish a document from the others.
  *
  * @module
  */
@@ -17,9 +17,9 @@ export interface KeywordsResult {
 
 interface Keyword {
   term: string
-  /** How often the document says it. */
+  /** Occurrences in the document. */
   count: number
-  /** TF-IDF, rounded to six digits behind the point. */
+  /** TF-IDF, rounded to six decimal places. */
   score: number
 }
 
@@ -40,9 +40,10 @@ const parameters = Type.Object(
 )
 
 /**
- * Score of a term t in a document d: tf · idf, where tf = count of t in d / count of all terms in d, and idf = ln((1 + N) / (1 + df)) + 1
- * with N documents, df of which hold t; smoothed as scikit-learn's `TfidfTransformer`, so that a term that is everywhere still counts.
- * Terms are words of prose (no code blocks) of three characters and more that are neither numbers nor stop words.
+ * Score of a term t in a document d: tf · idf, where tf = count of t in d / count of all terms in d, and idf = ln((1 +
+ * N) / (1 + df)) + 1 with N documents, df of which hold t; smoothed as scikit-learn's `TfidfTransformer`, so that a
+ * term that is everywhere still counts. Terms are words of prose (no code blocks) of three characters and more that are
+ * neither numbers nor stop words.
  */
 export const tool: Tool = {
   name: 'extract_keywords',

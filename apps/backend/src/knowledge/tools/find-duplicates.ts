@@ -1,5 +1,5 @@
 /**
- * `find_duplicates`: passages that stand, almost alike, in several documents.
+ * `find_duplicates`: passages that occur, equal or nearly equal, in several documents.
  *
  * @module
  */
@@ -21,8 +21,8 @@ export interface DuplicatesResult {
 
 interface DuplicateGroup {
   /**
-   * The smallest Jaccard similarity by which a passage joined the group, `threshold` to 1. Each passage is as similar as the threshold to
-   * at least one other of the group, not to each.
+   * The smallest Jaccard similarity by which a passage joined the group, `threshold` to 1. Each passage is as similar
+   * as the threshold to at least one other of the group, not to each.
    */
   similarity: number
   /** Passages in the group. */
@@ -31,7 +31,7 @@ interface DuplicateGroup {
   passages: Array<{ document: string; line: number; text: string }>
 }
 
-/** A text that stands in one place or, word for word, in several. */
+/** A passage with every place in which it occurs word for word. */
 interface Passage {
   places: Array<{ document: string; line: number; text: string }>
   shingles: Uint32Array
@@ -64,10 +64,11 @@ const parameters = Type.Object(
 )
 
 /**
- * Passages are compared as sets of shingles (three words in a row) by Jaccard similarity: |A ∩ B| / |A ∪ B|. MinHash signatures cut into bands
- * find the pairs worth comparing, each of which is then verified on the shingles: A. Broder, “On the resemblance and containment of documents”,
- * 1997; J. Leskovec, A. Rajaraman and J. Ullman, “Mining of Massive Datasets”, chapter 3. Equal texts are one passage from the start. The time
- * is in proportion to the text, also when thousands of passages are alike.
+ * Passages are compared as sets of shingles (three words in a row) by Jaccard similarity: |A ∩ B| / |A ∪ B|. MinHash
+ * signatures cut into bands find the pairs worth comparing, each of which is then verified on the shingles: A. Broder,
+ * “On the resemblance and containment of documents”, 1997; J. Leskovec, A. Rajaraman and J. Ullman, “Mining of Massive
+ * Datasets”, chapter 3. Equal texts are one passage from the start. The time is in proportion to the text, also when
+ * thousands of passages are alike.
  */
 export const tool: Tool = {
   name: 'find_duplicates',
@@ -113,7 +114,7 @@ function collectPassages(corpus: Corpus): Passage[] {
   return [...passages.values()]
 }
 
-/** The distinct shingles as sorted 32-bit hashes. Two of a passage's shingles fall together once in 4 billion pairs. */
+/** The distinct shingles as sorted 32-bit hashes. Two shingles of a passage collide once in 4 billion pairs. */
 function shinglesOf(words: string[]): Uint32Array {
   const hashes = words.map(hashWord)
   const shingles = new Set<number>()
@@ -183,8 +184,8 @@ function group(passages: Passage[], threshold: number): Array<{ members: number[
 }
 
 /**
- * Rows of a band: as many as find the pairs at the threshold. With r rows in each of b bands, a pair of similarity s falls into one bucket at
- * least once with the probability 1 − (1 − s^r)^b.
+ * Rows of a band: as many as find the pairs at the threshold. With r rows in each of b bands, a pair of similarity s
+ * falls into one bucket at least once with the probability 1 − (1 − s^r)^b.
  */
 function rowsOf(threshold: number): number {
   const candidates = [32, 16, 8, 4, 2]

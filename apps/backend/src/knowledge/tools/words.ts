@@ -1,5 +1,5 @@
 /**
- * What a word is, in one place.
+ * The definition of a word, shared by all tools.
  *
  * @module
  */
@@ -14,7 +14,10 @@ export function countWords(text: string): number {
   return count
 }
 
-/** The words of a text in lower case, without punctuation, for comparing: `Fastify's reply.send()` is `fastify's`, `reply`, `send`. */
+/**
+ * The words of a text in lower case, without punctuation, for comparing: `Fastify's reply.send()` is `fastify's`,
+ * `reply`, `send`.
+ */
 export function* termsOf(text: string): Generator<string> {
   for (const [term] of text
     .toLowerCase()
@@ -32,7 +35,10 @@ export function toOneLine(text: string): string {
     .trim()
 }
 
-/** English words that say nothing of what a text is about: articles, pronouns, prepositions, auxiliary verbs and the like. */
+/**
+ * English words that say nothing of what a text is about: articles, pronouns, prepositions, auxiliary verbs and the
+ * like.
+ */
 export const STOP_WORDS: ReadonlySet<string> = new Set(
   `a about above according across actually after again against all almost alone along already also although always am among an and another any
   anyone anything are aren't around as at away back be became because become becomes been before behind being below between both but by came
