@@ -1,6 +1,6 @@
 /**
- * The real services and tools of all tests, benches and the CI, and what tests read and wait with. Nothing is installed on the
- * machine: what is not there is fetched into one cache folder.
+ * Real services and tools for tests, benchmarks and CI, and helpers to start processes, read expositions and wait for
+ * conditions. Nothing is installed on the machine: what is missing is fetched into one cache folder.
  * @module
  */
 export { freePort } from '@data20/embedded-postgres'

@@ -47,16 +47,16 @@ process.on('exit', () => {
 })
 
 /**
- * Starts a JavaScript file with this Node.js as a user does, without the test runner's hooks. The teardown sends SIGTERM,
- * waits for at most `endTimeoutMs`, and then sends SIGKILL.
+ * Starts a JavaScript file with this Node.js as a user does, without the test runner's hooks. The teardown sends
+ * SIGTERM, waits for at most `endTimeoutMs`, and then sends SIGKILL.
  */
 export function startProcess(t: TearDown, file: string, options: ProcessOptions = {}): StartedProcess {
   const { env = {}, cwd = temporaryFolder(t, 'process'), args = [], endTimeoutMs = END_TIMEOUT_MS } = options
   const variables = Object.entries({ PATH: process.env.PATH, ...env }).flatMap(([name, value]) =>
     value === undefined ? [] : `${name}=${value}`,
   )
-  // tap patches `spawn` and adds its loader to NODE_OPTIONS, even to an environment that we pass. `env -i` drops that and
-  // replaces itself with Node.js, so the process id and the signals are the program's own.
+  // tap patches `spawn` and adds its loader to NODE_OPTIONS, even to an environment that we pass. `env -i` drops that
+  // and replaces itself with Node.js, so the process id and the signals are the program's own.
   const child = spawn('env', ['-i', ...variables, process.execPath, file, ...args], {
     cwd,
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -90,8 +90,8 @@ export function trackChild(child: ChildProcess): void {
 }
 
 /**
- * Sends a signal, and SIGKILL if the child is still running after the timeout. Resolves when the child has exited: to `true` if
- * the first signal was enough.
+ * Sends a signal, and SIGKILL if the child is still running after the timeout. Resolves when the child has exited: to
+ * `true` if the first signal was enough.
  */
 export async function endChild(child: ChildProcess, signal: NodeJS.Signals, timeoutMs: number): Promise<boolean> {
   if (!isRunning(child)) return true
@@ -113,8 +113,8 @@ export function isRunning(child: ChildProcess): boolean {
 
 async function waitForExit(child: ChildProcess): Promise<number | null> {
   const [code] = await once(child, 'exit')
-  // `close` would be the end of the output, but a grandchild that keeps the pipes open delays it. What the process wrote is in
-  // the pipes already, and one turn of the event loop reads more than they hold.
+  // `close` would be the end of the output, but a grandchild that keeps the pipes open delays it. What the process
+  // wrote is in the pipes already, and one turn of the event loop reads more than they hold.
   for (let turns = 0; turns < 3; turns += 1) await turn()
   return code
 }

@@ -1,3 +1,7 @@
+/**
+ * The life of a service: start, wait until it is ready, stop, kill, restart.
+ * @module
+ */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { tmpdir } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -5,38 +9,44 @@ import { freePort } from '@data20/embedded-postgres'
 import { endChild, isRunning, trackChild } from './process.ts'
 import type { Tool } from './tools.ts'
 
-/** A running service, on the loopback interface unless the environment named another. */
+/** A running service. It listens on the loopback interface, unless an environment variable names another one. */
 export interface Service {
-  /** The address, the same over a restart. */
+  /** The address. It stays the same across restarts. */
   readonly url: string
-  /** Where the service comes from, for a log line. */
+  /** The origin of the service, for a log line. */
   readonly source: string
-  /** The process, or `undefined` for a service that the environment named. */
+  /** The pid, or `undefined` for a service that an environment variable names. */
   readonly pid: number | undefined
-  /** Ends the service and deletes its data where they were temporary. A service that the environment named is left alone. */
+  /**
+   * Stops the service and deletes its temporary data. Does nothing for a service that an environment variable names.
+   */
   stop(): Promise<void>
-  /** SIGKILL; resolves when the process and its children have ended. Throws for a service that the environment named. */
+  /** Sends SIGKILL and resolves when the process and its children have ended. Throws for a service that is not ours. */
   kill(): Promise<void>
-  /** Starts the service again on the same port and data, stopping it first if it runs. Throws for a service that the environment named. */
+  /**
+   * Stops the service if it is running, and starts it on the same port and data. Throws for a service that is not ours.
+   */
   restart(): Promise<void>
 }
 
-/** How a service is started. */
+/** The way to start a service. */
 export interface Launch {
   tool: Tool
-  /** @default one that is free */
+  /** @default a free port */
   port?: number
   args(port: number): string[]
   url(port: number): string
   isReady(port: number): Promise<boolean>
-  /** Called after the service was stopped for good. */
+  /** Called after `stop`, or after a failed start. */
   dispose?(): void
 }
 
 const START_TIMEOUT_MS = 30_000
 const STOP_TIMEOUT_MS = 5_000
 
-/** Starts a command as a service and resolves when it is ready. Throws with what it wrote last when it ends or hangs instead. */
+/**
+ * Starts a command as a service and resolves when it is ready. Throws with its last output if it ends or hangs instead.
+ */
 export async function startService(launch: Launch): Promise<Service> {
   const { tool, isReady, dispose = () => {} } = launch
   const port = launch.port ?? (await freePort())
@@ -83,7 +93,7 @@ export async function startService(launch: Launch): Promise<Service> {
 
     const deadline = Date.now() + START_TIMEOUT_MS
     while (isRunning(started) && Date.now() < deadline) {
-      // The answer counts only if it is our process that gave it, not another on the same port.
+      // The answer counts only while our process is running: another program may listen on the same port.
       if ((await isReady(port)) && isRunning(started)) return started
       await sleep(20)
     }
@@ -96,7 +106,7 @@ export async function startService(launch: Launch): Promise<Service> {
   }
 }
 
-/** A service that the environment named: it belongs to somebody else. */
+/** Returns a service that an environment variable names. It is not ours to stop or kill. */
 export function foreignService(url: string, variable: string): Service {
   const refuse = async (verb: string) => {
     throw new Error(

@@ -12,8 +12,8 @@ export interface TearDown {
 }
 
 /**
- * Creates a folder that the test's teardown deletes. Teardowns run in reverse order, so a server that the test starts on the
- * folder has ended by then.
+ * Creates a folder that the test's teardown deletes. Teardowns run in reverse order, so a server that the test starts
+ * on the folder has ended by then.
  */
 export function temporaryFolder(t: TearDown, name: string): string {
   const { directory, dispose } = temporaryDirectory(name)
