@@ -1,43 +1,32 @@
-import { getSet } from './get-set.ts'
-import { lruCache } from './lru-cache.ts'
-import type { REASONS } from './metrics.ts'
-import type { ObserveOptions } from './options.ts'
+/**
+ * The interface between the plugin and the kinds of caches.
+ *
+ * @module
+ */
+import type { EvictionReason } from './metrics.ts'
+import type { ObservableCache, ObserveOptions } from './options.ts'
 
-/** Anything with a `get` that returns a value or a promise of one; `has`, `delete` and a number `size` are used where they are. */
-export interface ObservableCache {
-  get(...args: never[]): unknown
-}
-
-/** Why an entry left a cache. */
-export type EvictionReason = (typeof REASONS)[number]
-
-/** What an adapter reports to. */
+/** The events that an adapter reports. */
 export interface CacheEvents {
   hit(): void
   miss(): void
   evicted(reason: EvictionReason): void
 }
 
-/** A cache that is watched. */
+/** A cache under observation. */
 export interface WatchedCache {
-  /** Why entries can leave it, as far as that can be seen. */
+  /** The reasons for evictions that the adapter can see. */
   readonly reasons: readonly EvictionReason[]
-  /** Entries now; missing where the cache does not say. */
+  /** Returns the current number of entries. Missing if the cache does not tell. */
   readonly entries?: (() => number) | undefined
-  /** Bytes now; missing where the cache does not say. */
+  /** Returns the current size in bytes. Missing if the cache does not tell. */
   readonly bytes?: (() => number) | undefined
-  /** Puts the cache back as it was. */
+  /** Ends the observation and restores the methods of the cache. */
   release(): void
 }
 
-/** Knows one kind of cache. */
+/** An adapter for one kind of cache. */
 export interface Adapter {
   fits(cache: ObservableCache): boolean
   watch(cache: ObservableCache, events: CacheEvents, options: ObserveOptions): WatchedCache
-}
-
-/** Watches a cache with the adapter that knows most about it. */
-export function watchCache(cache: ObservableCache, events: CacheEvents, options: ObserveOptions): WatchedCache {
-  const adapter = [lruCache, getSet].find((adapter) => adapter.fits(cache))!
-  return adapter.watch(cache, events, options)
 }

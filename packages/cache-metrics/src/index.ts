@@ -3,27 +3,31 @@
  *
  * @module
  */
-import type { CounterSeries, HistogramSeries } from '@data20/metrics-core'
-import { checkList, ensureMetrics } from '@data20/metrics-core/plugin'
-import createError, { type FastifyErrorConstructor } from '@fastify/error'
+import type { CounterSeries } from '@data20/metrics-core'
+import { ensureMetrics } from '@data20/metrics-core/plugin'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
-import { type EvictionReason, type ObservableCache, watchCache } from './adapter.ts'
-import { type Dispose, disposeHook } from './lru-cache.ts'
-import { definitions } from './metrics.ts'
-import type { CacheMetricsOptions, ObserveOptions } from './options.ts'
+import type { WatchedCache } from './adapter.ts'
+import { watchCache } from './adapters/index.ts'
+import { CacheError } from './errors.ts'
+import { createInstruments } from './instruments.ts'
+import type { EvictionReason } from './metrics.ts'
+import { type CacheMetricsOptions, type ObservableCache, type ObserveOptions, resolveOptions } from './options.ts'
 
-/** What applications find at `fastify.cacheMetrics`. */
+/** The decorator `fastify.cacheMetrics`. */
 export interface CacheMetrics {
-  /** Counts one lookup. A type that is neither observed nor in the option `types` gets its series now, under the cap. */
+  /**
+   * Counts one lookup. A type that is neither observed nor in the option `types` gets its series now, within the cardinality
+   * limit.
+   */
   record(type: string, hit: boolean): void
   /**
-   * Counts the lookups of a cache, and what it says of its size and evictions, until the application closes. The methods of
-   * this one object are replaced by ones that count. Throws for a type that has another
-   * cache, a cache that has another type, and for what has no `get`.
+   * Counts the lookups of a cache, and reads its size and evictions, until the application closes. Replaces methods of this
+   * one object by methods that count. Throws `CacheError` if the type already has another cache, if the cache already has
+   * another type, and for an object without `get`.
    */
   observe(type: string, cache: ObservableCache, options?: ObserveOptions): void
-  /** Calls `load` and times it until its promise settles; settles as that does. The cost of a miss. */
+  /** Calls `load` and measures the cost of a miss: the time until its promise settles. Settles as that promise does. */
   load<Result>(type: string, load: () => Result | Promise<Result>): Promise<Result>
 }
 
@@ -33,32 +37,11 @@ declare module 'fastify' {
   }
 }
 
-/** Something that cannot be observed as it is asked for. Arguments: the type, what was expected, what was got. */
-export const CacheError: FastifyErrorConstructor<{ code: string }, [string, string, string]> = createError(
-  'CACHE_METRICS_ERR_CACHE',
-  'Expected cache `%s` to be %s, got %s',
-  500,
-)
-
-/** The bound series of one type. */
-interface CacheSeries {
-  hits: CounterSeries
-  misses: CounterSeries
-  load: HistogramSeries
-}
-
 async function cacheMetrics(fastify: FastifyInstance, options: CacheMetricsOptions): Promise<void> {
-  const { caches = {}, types = [], buckets = definitions.load.buckets } = options
-  checkList(types, 'types')
+  const { caches, types, buckets } = resolveOptions(options)
 
   const metrics = await ensureMetrics(fastify)
-  const hits = metrics.counter(definitions.hits)
-  const misses = metrics.counter(definitions.misses)
-  const size = metrics.gauge(definitions.size)
-  const entries = metrics.gauge(definitions.entries)
-  const evictions = metrics.counter(definitions.evictions)
-  const loadDuration = metrics.histogram({ ...definitions.load, buckets })
-  const seriesByType = new Map<string, CacheSeries>()
+  const { size, entries, evictions, reserve, seriesOf } = createInstruments(metrics, buckets)
   const cacheByType = new Map<string, ObservableCache>()
   const release: Array<() => void> = []
 
@@ -72,7 +55,7 @@ async function cacheMetrics(fastify: FastifyInstance, options: CacheMetricsOptio
   })
 
   function record(type: string, hit: boolean): void {
-    const { hits, misses } = seriesByType.get(type) ?? cappedSeries(type)
+    const { hits, misses } = seriesOf(type)
     if (hit) hits.inc()
     else misses.inc()
   }
@@ -91,7 +74,7 @@ async function cacheMetrics(fastify: FastifyInstance, options: CacheMetricsOptio
       {
         hit: () => hits.inc(),
         miss: () => misses.inc(),
-        // A reason that this version does not know is counted under the cap.
+        // A newer lru-cache may have a reason that this version does not know. The cardinality limit applies to it.
         evicted: (reason) => (evictionsByReason.get(reason) ?? evictions.labels({ cache_type: type, reason })).inc(),
       },
       observeOptions,
@@ -100,16 +83,18 @@ async function cacheMetrics(fastify: FastifyInstance, options: CacheMetricsOptio
     for (const reason of watched.reasons) {
       evictionsByReason.set(reason, evictions.reserve({ cache_type: type, reason }))
     }
+    release.push(collectSize(type, watched))
+  }
 
+  /** Reads entries and bytes at each scrape. The function returned ends that. */
+  function collectSize(type: string, watched: WatchedCache): () => void {
     const gauges = [
       { series: watched.entries && entries.reserve({ cache_type: type }), read: watched.entries },
       { series: watched.bytes && size.reserve({ cache_type: type }), read: watched.bytes },
     ]
-    release.push(
-      metrics.collector(`cache_${type}`, () => {
-        for (const { series, read } of gauges) if (read) series?.set(read())
-      }),
-    )
+    return metrics.collector(`cache_${type}`, () => {
+      for (const { series, read } of gauges) if (read) series?.set(read())
+    })
   }
 
   async function load<Result>(type: string, run: () => Result | Promise<Result>): Promise<Result> {
@@ -117,26 +102,7 @@ async function cacheMetrics(fastify: FastifyInstance, options: CacheMetricsOptio
     try {
       return await run()
     } finally {
-      const { load } = seriesByType.get(type) ?? cappedSeries(type)
-      load.observe((performance.now() - startMs) / 1000)
-    }
-  }
-
-  function reserve(cache_type: string): CacheSeries {
-    const series = {
-      hits: hits.reserve({ cache_type }),
-      misses: misses.reserve({ cache_type }),
-      load: loadDuration.reserve({ cache_type }),
-    }
-    seriesByType.set(cache_type, series)
-    return series
-  }
-
-  function cappedSeries(cache_type: string): CacheSeries {
-    return {
-      hits: hits.labels({ cache_type }),
-      misses: misses.labels({ cache_type }),
-      load: loadDuration.labels({ cache_type }),
+      seriesOf(type).load.observe((performance.now() - startMs) / 1000)
     }
   }
 }
@@ -146,5 +112,7 @@ const plugin: FastifyPluginAsync<CacheMetricsOptions> = fp(cacheMetrics, {
   fastify: '5.x',
 })
 
-export type { CacheMetricsOptions, Dispose, EvictionReason, ObservableCache, ObserveOptions }
-export { disposeHook, plugin as default, plugin as cacheMetrics }
+export { type Dispose, disposeHook } from './adapters/lru-cache.ts'
+export { CacheError } from './errors.ts'
+export type { CacheMetricsOptions, EvictionReason, ObservableCache, ObserveOptions }
+export { plugin as default, plugin as cacheMetrics }

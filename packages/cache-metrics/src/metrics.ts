@@ -1,12 +1,15 @@
 /**
- * What cache-metrics measures. Names and labels are public API. A key is never a label.
+ * The metrics of cache-metrics. Names and labels are public API. A cache key is never a label.
  *
  * @module
  */
 import type { LabelValues } from '@data20/metrics-core/plugin'
 
-/** Why an entry left a cache, in the words of lru-cache. */
+/** The reasons why an entry leaves a cache, named as in lru-cache. */
 export const REASONS = ['evict', 'set', 'delete', 'expire', 'fetch'] as const
+
+/** The reason why an entry left a cache. */
+export type EvictionReason = (typeof REASONS)[number]
 
 export const definitions = {
   hits: {
@@ -50,5 +53,5 @@ export const definitions = {
   },
 } as const
 
-/** The values of labels that have a fixed set of them. */
+/** The values of labels with a fixed set of values. */
 export const labelValues: LabelValues = { reason: REASONS }

@@ -1,29 +1,53 @@
-import type { ObservableCache } from './adapter.ts'
+/**
+ * The options of cache-metrics: their meaning, their defaults and their checks.
+ *
+ * @module
+ */
+import { checkBuckets, checkList } from '@data20/metrics-core/plugin'
+import { definitions } from './metrics.ts'
+
+/**
+ * A cache that can be observed: an object with a `get` that returns a value or a promise of one. `has`, `delete` and a
+ * number `size` are used where they exist.
+ */
+export interface ObservableCache {
+  get(...args: never[]): unknown
+}
 
 export interface CacheMetricsOptions {
   /**
-   * Caches to observe, by the type that the label `cache_type` gets; `observe` adds more later.
+   * Caches to observe, by the value of the label `cache_type`. `observe` adds more later.
    * @default {}
    */
   caches?: Readonly<Record<string, ObservableCache>>
 
   /**
-   * Types that are only recorded or loaded by hand, so that their series exist at zero.
+   * Types that are only recorded or loaded by hand. Their series exist at zero from the start.
    * @default []
    */
   types?: readonly string[]
 
   /**
-   * Upper bounds of `cache_load_duration_seconds`, in seconds. A threshold that somebody is alerted on must be a bound.
+   * Bucket boundaries of `cache_load_duration_seconds`, in seconds. A threshold that an alert uses must be a boundary.
    * @default 0.001 0.005 0.01 0.05 0.1 0.5 1 5 10 30 60
    */
   buckets?: readonly number[]
 }
 
+export type ResolvedOptions = Required<CacheMetricsOptions>
+
 export interface ObserveOptions {
   /**
-   * Whether `null` stands for a miss, as it does for Redis clients; `undefined` always does.
+   * Counts `null` as a miss, which is what Redis clients return for a missing key. `undefined` is always a miss.
    * @default false
    */
   nullIsMiss?: boolean | undefined
+}
+
+/** Returns the options with their defaults. Throws `InvalidOptionError`. */
+export function resolveOptions(options: CacheMetricsOptions): ResolvedOptions {
+  const { caches = {}, types = [], buckets = definitions.load.buckets } = options
+  checkList(types, 'types')
+  checkBuckets(buckets)
+  return { caches, types, buckets }
 }

@@ -1,30 +1,35 @@
+/**
+ * Starts a real Alertmanager.
+ * @module
+ */
 import { writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { answersReady } from './prometheus.ts'
-import { type Service, startService, temporaryDirectory } from './service.ts'
+import { type Service, startService } from './service.ts'
+import { temporaryDirectory } from './temporary.ts'
 import { alertmanager, type Tool, type ToolOptions } from './tools.ts'
 
 export interface AlertmanagerServiceOptions extends ToolOptions {
-  /** The text of the configuration file. */
+  /** The content of the configuration file. */
   config: string
   /**
-   * Where the configuration is written, as `alertmanager.yml`, and silences are kept, in `data`; the configuration finds its
-   * templates from there.
+   * The folder for the configuration, `alertmanager.yml`, and for silences, `data`. Template paths in the configuration
+   * are relative to it.
    * @default a temporary folder that `stop` deletes
    */
   directory?: string
-  /** @default one that is free */
+  /** @default a free port */
   port?: number
   /**
    * The Alertmanager to run.
-   * @default the one of PATH or of `suite`
+   * @default the one on PATH or in `suite`
    */
   binary?: Tool
-  /** More command line flags. */
+  /** Additional command line flags. */
   args?: string[]
 }
 
-/** A real Alertmanager without a cluster. Throws `ToolUnavailableError`. */
+/** Starts a real Alertmanager without clustering. Throws `ToolUnavailableError`. */
 export async function startAlertmanager(options: AlertmanagerServiceOptions): Promise<Service> {
   const { config, port, suite, binary, args = [] } = options
   const tool = binary ?? (await alertmanager({ suite }))

@@ -1,10 +1,17 @@
+/**
+ * The folder of everything that is fetched, and a lock between processes.
+ * @module
+ */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-/** The folder of everything that is fetched: `DATA20_CACHE`, else `$XDG_CACHE_HOME/data20`, else below the repository's node_modules. */
+/**
+ * Returns the folder for everything that is fetched: `DATA20_CACHE`, else `$XDG_CACHE_HOME/data20`, else below the
+ * repository's node_modules.
+ */
 export function cacheDirectory(): string {
   const { DATA20_CACHE, XDG_CACHE_HOME } = process.env
   if (DATA20_CACHE) return resolve(DATA20_CACHE)
@@ -13,8 +20,8 @@ export function cacheDirectory(): string {
 }
 
 /**
- * Runs the work while no other process has the lock. The kernel holds it through the `flock` command, which lives as long as
- * our end of its standard input, so a killed process leaves no lock behind.
+ * Runs `work` while this process holds the lock. The `flock` command holds it in the kernel and exits when its standard
+ * input closes, so a killed process leaves no lock behind.
  */
 export async function withLock<Result>(file: string, work: () => Promise<Result>): Promise<Result> {
   mkdirSync(dirname(file), { recursive: true })

@@ -1,3 +1,7 @@
+/**
+ * Fetches and unpacks Debian packages without installing them.
+ * @module
+ */
 import { execFile } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -8,9 +12,9 @@ import { ToolUnavailableError } from './errors.ts'
 const execute = promisify(execFile)
 
 export interface FetchOptions {
-  /** Debian's name for a release (`bookworm`, `trixie`, `sid`); without it the machine's own. */
+  /** @default the Debian release of this machine */
   suite?: string
-  /** Whether the libraries that this machine lacks are fetched too; they are only right for the machine's own suite. */
+  /** Also fetches missing libraries. They only match the release of this machine. */
   withLibraries?: boolean
 }
 
@@ -20,16 +24,17 @@ interface Archive {
   components: string[]
 }
 
-/** All that is kept of a package. */
+/** The paths of a package that are kept. */
 const KEPT = ['usr/bin', 'usr/lib', 'usr/libexec', 'usr/share/prometheus', 'lib']
 
-/** Package lists younger than this are used again. */
+/** Package lists younger than this are reused. */
 const LISTS_TTL_MS = 3_600_000
 
 /**
- * Unpacks the first of the packages that the suite has, and resolves to the folder that stands for `/`. Fetched once per machine:
- * the archive's address comes from the machine's apt sources, nothing is installed and root is not needed, a line on stderr tells
- * of it, and processes that ask at once wait for one of them. Throws {@link ToolUnavailableError}.
+ * Unpacks the first of the packages that the suite contains, and resolves to the folder that stands for `/`. Each
+ * package is fetched once per machine, from the archive in the machine's apt sources. Nothing is installed, and root is
+ * not required. A line on stderr reports the download. Concurrent processes wait for the one that fetches. Throws
+ * {@link ToolUnavailableError}.
  */
 export async function fetchDebianPackage(names: string[], options: FetchOptions = {}): Promise<string> {
   const suite = options.suite ?? osRelease('VERSION_CODENAME') ?? 'own'
@@ -44,7 +49,7 @@ export async function fetchDebianPackage(names: string[], options: FetchOptions 
 async function fetchInto(folder: string, archive: Archive, names: string[], options: FetchOptions): Promise<string> {
   const began = Date.now()
   process.stderr.write(`dev-services: fetching ${names.join(' or ')} from Debian ${archive.suite} into ${folder}\n`)
-  // Only the holder of the lock is here, so a staging folder is what a killed run left.
+  // We hold the lock, so an existing staging folder was left by a killed process.
   const staging = join(folder, '.staging')
   rmSync(staging, { recursive: true, force: true })
   const downloads = join(staging, 'archives')
@@ -62,7 +67,7 @@ async function fetchInto(folder: string, archive: Archive, names: string[], opti
       renameSync(join(unpacked, path), join(root, path))
     }
     if (name === 'prometheus-alertmanager') readTemplatesFromWorkingDirectory(root)
-    // The rename is what makes it visible, whole.
+    // The rename makes it visible atomically.
     renameSync(root, join(folder, name))
     process.stderr.write(`dev-services: fetched ${name} in ${((Date.now() - began) / 1000).toFixed(1)} s\n`)
     return join(folder, name)
@@ -92,13 +97,13 @@ async function download(apt: NodeJS.ProcessEnv, cwd: string, names: string[], op
   throw failures[0]
 }
 
-/** An apt of its own, which knows one archive and writes below our folder only. */
+/** Prepares a private apt configuration that knows one archive and writes only to our folder. */
 async function prepareApt(folder: string, downloads: string, archive: Archive): Promise<NodeJS.ProcessEnv> {
   const home = join(folder, '.apt')
   const file = join(home, 'apt.conf')
   const lists = join(home, 'lists')
   mkdirSync(join(lists, 'partial'), { recursive: true })
-  // Acquire holds the proxies and certificates of the machine; its index targets are for desktop software.
+  // `Acquire` contains the machine's proxies and certificates. Its index targets are for desktop software.
   const { stdout } = await execute('apt-config', ['dump'])
   const acquire = stdout.split('\n').filter((line) => /^Acquire::(?!IndexTargets)/.test(line))
   const keyring = `/usr/share/keyrings/${osRelease('ID')}-archive-keyring.gpg`
@@ -117,7 +122,7 @@ async function prepareApt(folder: string, downloads: string, archive: Archive): 
     'Dir::State::status': '/var/lib/dpkg/status',
     'Dir::Cache': home,
     'Dir::Cache::archives': downloads,
-    // The parsed lists are 60 MB and save half a second.
+    // The parsed lists would take 60 MB and save half a second.
     'Dir::Cache::pkgcache': '',
     'Dir::Cache::srcpkgcache': '',
     'Dir::Log': home,
@@ -139,7 +144,7 @@ async function prepareApt(folder: string, downloads: string, archive: Archive): 
   return environment
 }
 
-/** The archive of the machine's own release, as apt itself reads it from both kinds of source files. */
+/** Finds the archive of the machine's own release, as apt reads it from both kinds of source files. */
 async function findArchive(names: string[], suite?: string): Promise<Archive> {
   const format = '$(REPO_URI) $(RELEASE) $(COMPONENT)'
   const { stdout } = await execute('apt-get', [
@@ -176,8 +181,9 @@ function osRelease(name: string): string | undefined {
 }
 
 /**
- * Debian's Alertmanager opens its default templates by an absolute path below /usr/share and does not start without them.
- * `/proc/self/cwd` with dots up to the same length names its working directory instead, so nothing has to be installed or mounted.
+ * Patches the path of the default templates in Debian's Alertmanager: it opens them by an absolute path below
+ * /usr/share and does not start without them. `/proc/self/cwd`, padded to the same length, names its working directory
+ * instead, so nothing has to be installed or mounted.
  */
 function readTemplatesFromWorkingDirectory(root: string): void {
   const file = join(root, 'usr/bin/prometheus-alertmanager')

@@ -1,12 +1,20 @@
-/** One line of `/metrics` that is no comment. */
+/**
+ * Reads the text of an exposition.
+ * @module
+ */
+
+/** One sample line of an exposition. */
 export interface ExpositionSample {
   name: string
   labels: Record<string, string>
-  /** `NaN` and the infinities included. */
+  /** May be `NaN` or infinite. */
   value: number
 }
 
-/** The samples of a `/metrics` whose label values hold no quotes, in their order. Timestamps and exemplars are left out. */
+/**
+ * Returns the samples of an exposition, in their order, without timestamps and exemplars. Label values must not contain
+ * quotes.
+ */
 export function readSamples(exposition: string): ExpositionSample[] {
   return Array.from(
     exposition.matchAll(/^(\w+)(?:\{((?:\w+="[^"]*",?)*)\})? (\S+)/gm),
@@ -18,13 +26,16 @@ export function readSamples(exposition: string): ExpositionSample[] {
   )
 }
 
-/** The value of a series, which is written as in the exposition: `http_requests_total{status="200"}`; `undefined` where it is not there. */
+/**
+ * Returns the value of a series, written as in the exposition: `http_requests_total{status="200"}`; `undefined` if it
+ * is absent.
+ */
 export function readValue(exposition: string, series: string): number | undefined {
   const line = exposition.split('\n').find((line) => line.startsWith(`${series} `))
   return line === undefined ? undefined : toNumber(line.slice(series.length + 1).split(' ')[0]!)
 }
 
-/** Prometheus writes the infinities as `+Inf` and `-Inf`. */
+/** Parses a number as Prometheus writes it. The infinities are `+Inf` and `-Inf`. */
 export function toNumber(text: string): number {
   return Number(text.replace('Inf', 'Infinity'))
 }

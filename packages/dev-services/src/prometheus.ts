@@ -1,33 +1,38 @@
+/**
+ * Starts a real Prometheus and queries it.
+ * @module
+ */
 import { writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { toNumber } from './exposition.ts'
-import { type Service, startService, temporaryDirectory } from './service.ts'
+import { type Service, startService } from './service.ts'
+import { temporaryDirectory } from './temporary.ts'
 import { prometheus, type Tool, type ToolOptions } from './tools.ts'
 
 export interface PrometheusServiceOptions extends ToolOptions {
-  /** The text of the configuration file. */
+  /** The content of the configuration file. */
   config: string
   /**
-   * Where the configuration is written, as `prometheus.yml`, and the samples are kept, in `data`; the configuration finds its
-   * rule files from there.
+   * The folder for the configuration, `prometheus.yml`, and for samples, `data`. Rule file paths in the configuration
+   * are relative to it.
    * @default a temporary folder that `stop` deletes
    */
   directory?: string
-  /** @default one that is free */
+  /** @default a free port */
   port?: number
   /**
    * The Prometheus to run.
-   * @default the one of PATH or of `suite`
+   * @default the one on PATH or in `suite`
    */
   binary?: Tool
-  /** More command line flags. */
+  /** Additional command line flags. */
   args?: string[]
 }
 
 /** One series of an instant query. */
 export interface Sample {
   labels: Record<string, string>
-  /** `NaN` and the infinities included. */
+  /** May be `NaN` or infinite. */
   value: number
 }
 
@@ -35,20 +40,23 @@ export interface Target {
   labels: Record<string, string>
   scrapeUrl: string
   health: 'up' | 'down' | 'unknown'
-  /** Why the last scrape failed, or an empty string. */
+  /** The error of the last scrape, or an empty string. */
   lastError: string
 }
 
 export interface PrometheusService extends Service {
-  /** Evaluates an expression now, or at a time in seconds. Throws with Prometheus' own words for an expression that is wrong. */
+  /**
+   * Evaluates an expression now, or at a time in seconds. Throws with Prometheus' own message for an invalid
+   * expression.
+   */
   query(expression: string, timeSeconds?: number): Promise<Sample[]>
-  /** The targets that are scraped, and how their last scrape ended. */
+  /** Returns the active targets and the results of their last scrapes. */
   targets(): Promise<Target[]>
 }
 
 /**
- * A real Prometheus, which answers in 0.3 s. Its first scrape comes after 5 s: service discovery waits that long and cannot be told
- * otherwise. Throws `ToolUnavailableError`.
+ * Starts a real Prometheus, which answers after 0.3 s. Its first scrape comes after 5 s: service discovery waits that
+ * long, and the time is not configurable. Throws `ToolUnavailableError`.
  */
 export async function startPrometheus(options: PrometheusServiceOptions): Promise<PrometheusService> {
   const { config, port, suite, binary, args = [] } = options
@@ -63,7 +71,7 @@ export async function startPrometheus(options: PrometheusServiceOptions): Promis
     port,
     args: (port) => [
       ...[`--config.file=${file}`, `--web.listen-address=127.0.0.1:${port}`, '--log.level=warn'],
-      // An agent has no such storage and refuses the flag.
+      // An agent has no such storage and rejects the flag.
       ...(args.some((flag) => flag.startsWith('--storage.')) ? [] : [`--storage.tsdb.path=${join(directory, 'data')}`]),
       ...args,
     ],
@@ -98,7 +106,7 @@ type QueryData =
   | { resultType: 'scalar'; result: [number, string] }
   | { resultType: 'vector'; result: { metric: Record<string, string>; value: [number, string] }[] }
 
-/** Whether the `/-/ready` of a Prometheus or Alertmanager says yes. */
+/** Tells whether a Prometheus or Alertmanager is ready, by its `/-/ready`. */
 export async function answersReady(port: number): Promise<boolean> {
   try {
     const response = await fetch(`http://127.0.0.1:${port}/-/ready`, { signal: AbortSignal.timeout(1_000) })

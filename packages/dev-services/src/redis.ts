@@ -1,27 +1,33 @@
+/**
+ * Starts a real Redis or Valkey.
+ * @module
+ */
 import { mkdirSync } from 'node:fs'
 import { createConnection } from 'node:net'
 import { resolve } from 'node:path'
-import { foreignService, type Service, startService, temporaryDirectory } from './service.ts'
+import { foreignService, type Service, startService } from './service.ts'
+import { temporaryDirectory } from './temporary.ts'
 import { debianTool } from './tools.ts'
 
 export interface RedisServiceOptions {
   /**
-   * Where the append-only file is and stays.
+   * The folder of the append-only file, which is kept.
    * @default the server of `REDIS_URL`, else a temporary folder that `stop` deletes
    */
   directory?: string
   /**
-   * Whether the data survive `kill` and `restart`.
-   * @default false, all data are in memory only
+   * The data survive `kill` and `restart`.
+   * @default false: all data are in memory only
    */
   appendOnly?: boolean
-  /** @default one that is free */
+  /** @default a free port */
   port?: number
 }
 
 /**
- * A real Redis, or Valkey: from `REDIS_URL`, unless a directory or an append-only file is asked for, which only a server of our own
- * has; else from PATH; else fetched from Debian. It refuses writes when memory ends, as BullMQ needs. Throws `ToolUnavailableError`.
+ * Starts a real Redis or Valkey: the server of `REDIS_URL`, unless the options ask for a directory or an append-only
+ * file, which need a server of our own; else the one on PATH; else one fetched from Debian. It rejects writes when it
+ * runs out of memory, as BullMQ requires. Throws `ToolUnavailableError`.
  */
 export async function startRedis(options: RedisServiceOptions = {}): Promise<Service> {
   const { appendOnly = false, port } = options
@@ -46,7 +52,7 @@ export async function startRedis(options: RedisServiceOptions = {}): Promise<Ser
   })
 }
 
-/** A server that still loads its append-only file answers `-LOADING`. */
+/** Tells whether the server is ready. It answers `-LOADING` while it loads its append-only file. */
 function answersPing(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = createConnection({ host: '127.0.0.1', port })

@@ -1,50 +1,52 @@
+/**
+ * The life of a service: start, wait until it is ready, stop, kill, restart.
+ * @module
+ */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { freePort } from '@data20/embedded-postgres'
+import { endChild, isRunning, trackChild } from './process.ts'
 import type { Tool } from './tools.ts'
 
-/** A running service, on the loopback interface unless the environment named another. */
+/** A running service. It listens on the loopback interface, unless an environment variable names another one. */
 export interface Service {
-  /** The address, the same over a restart. */
+  /** The address. It stays the same across restarts. */
   readonly url: string
-  /** Where the service comes from, for a log line. */
+  /** The origin of the service, for a log line. */
   readonly source: string
-  /** The process, or `undefined` for a service that the environment named. */
+  /** The pid, or `undefined` for a service that an environment variable names. */
   readonly pid: number | undefined
-  /** Ends the service and deletes its data where they were temporary. A service that the environment named is left alone. */
+  /**
+   * Stops the service and deletes its temporary data. Does nothing for a service that an environment variable names.
+   */
   stop(): Promise<void>
-  /** SIGKILL; resolves when the process and its children have ended. Throws for a service that the environment named. */
+  /** Sends SIGKILL and resolves when the process and its children have ended. Throws for a service that is not ours. */
   kill(): Promise<void>
-  /** Starts the service again on the same port and data, stopping it first if it runs. Throws for a service that the environment named. */
+  /**
+   * Stops the service if it is running, and starts it on the same port and data. Throws for a service that is not ours.
+   */
   restart(): Promise<void>
 }
 
-/** How a service is started. */
+/** The way to start a service. */
 export interface Launch {
   tool: Tool
-  /** @default one that is free */
+  /** @default a free port */
   port?: number
   args(port: number): string[]
   url(port: number): string
   isReady(port: number): Promise<boolean>
-  /** Called after the service was stopped for good. */
+  /** Called after `stop`, or after a failed start. */
   dispose?(): void
 }
 
 const START_TIMEOUT_MS = 30_000
 const STOP_TIMEOUT_MS = 5_000
 
-/** The services of this process, ended with it unless it is killed. */
-const children: Set<ChildProcess> = new Set()
-process.on('exit', () => {
-  for (const child of children) child.kill('SIGKILL')
-})
-
-/** Starts a command as a service and resolves when it is ready. Throws with what it wrote last when it ends or hangs instead. */
+/**
+ * Starts a command as a service and resolves when it is ready. Throws with its last output if it ends or hangs instead.
+ */
 export async function startService(launch: Launch): Promise<Service> {
   const { tool, isReady, dispose = () => {} } = launch
   const port = launch.port ?? (await freePort())
@@ -81,35 +83,30 @@ export async function startService(launch: Launch): Promise<Service> {
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     let tail = ''
-    const remember = (chunk: Buffer) => {
+    const remember = (chunk: Buffer | string) => {
       tail = `${tail}${chunk}`.slice(-2_000)
     }
     started.stdout.on('data', remember)
     started.stderr.on('data', remember)
-    children.add(started)
-    started.once('close', () => children.delete(started)).once('error', remember)
+    trackChild(started)
+    started.once('error', (error) => remember(error.message))
 
     const deadline = Date.now() + START_TIMEOUT_MS
     while (isRunning(started) && Date.now() < deadline) {
-      // The answer counts only if it is our process that gave it, not another on the same port.
+      // The answer counts only while our process is running: another program may listen on the same port.
       if ((await isReady(port)) && isRunning(started)) return started
       await sleep(20)
     }
-    started.kill('SIGKILL')
+    await endChild(started, 'SIGKILL', STOP_TIMEOUT_MS)
     throw new Error(`${command} did not become ready on port ${port}: ${tail}`)
   }
 
   async function end(signal: NodeJS.Signals): Promise<void> {
-    if (!isRunning(child)) return
-    const exited = once(child, 'exit')
-    child.kill(signal)
-    const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS)
-    await exited
-    clearTimeout(timer)
+    await endChild(child, signal, STOP_TIMEOUT_MS)
   }
 }
 
-/** A service that the environment named: it belongs to somebody else. */
+/** Returns a service that an environment variable names. It is not ours to stop or kill. */
 export function foreignService(url: string, variable: string): Service {
   const refuse = async (verb: string) => {
     throw new Error(
@@ -124,26 +121,4 @@ export function foreignService(url: string, variable: string): Service {
     kill: () => refuse('kill'),
     restart: () => refuse('restart'),
   }
-}
-
-/** A test, as far as it cleans up. */
-export interface TearDown {
-  teardown(clean: () => unknown): unknown
-}
-
-/** A new folder, deleted after what the test tears down later on: a server that is started on it has ended by then. */
-export function temporaryFolder(t: TearDown, name: string): string {
-  const { directory, dispose } = temporaryDirectory(name)
-  t.teardown(dispose)
-  return directory
-}
-
-/** A new folder for data, and what deletes it. */
-export function temporaryDirectory(name: string): { directory: string; dispose(): void } {
-  const directory = mkdtempSync(join(tmpdir(), `data20-${name}-`))
-  return { directory, dispose: () => rmSync(directory, { recursive: true, force: true, maxRetries: 5 }) }
-}
-
-function isRunning(child: ChildProcess): boolean {
-  return child.pid !== undefined && child.exitCode === null && child.signalCode === null
 }

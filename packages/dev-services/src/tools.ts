@@ -1,41 +1,46 @@
+/**
+ * Finds and runs command line tools such as promtool.
+ * @module
+ */
 import { type ExecFileException, execFile } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { fetchDebianPackage } from './debian.ts'
 import { ToolUnavailableError } from './errors.ts'
+import { trackChild } from './process.ts'
 
-/** A command that is here and can be spawned: `spawn(command, [...args, …], { env: { ...process.env, ...env }, cwd })`. */
+/** A command that can be spawned: `spawn(command, [...args, …], { env: { ...process.env, ...env }, cwd })`. */
 export interface Tool {
   command: string
-  /** Arguments that come before all others. */
+  /** Arguments that precede all others. */
   args: string[]
-  /** What is added to the environment. */
+  /** Variables to add to the environment. */
   env: Record<string, string>
-  /** The folder in which it has to run, where there is one. */
+  /** The working directory, if the tool requires one. */
   cwd?: string
-  /** Where it comes from, for a log line. */
+  /** The origin of the tool, for a log line. */
   source: string
 }
 
 export interface ToolOptions {
   /**
-   * Debian's name for a release, for the version that it ships: `bookworm`, `trixie`, or `sid`, which moves.
-   * @default what is on PATH, else the machine's own release
+   * The Debian release whose version to use: `bookworm`, `trixie`, or `sid`, which changes over time.
+   * @default the tool on PATH, else the release of this machine
    */
   suite?: string
 }
 
 export interface ToolResult {
-  /** The exit code; `null` when a signal ended it. */
+  /** The exit code, or `null` if a signal ended the process. */
   code: number | null
   stdout: string
   stderr: string
 }
 
 interface ToolSource {
-  /** Its names on PATH. */
+  /** Names of the command on PATH. */
   commands: string[]
-  /** The packages that have it, best first, and where. */
+  /** Packages that contain the command, best first, with its path. */
   packages: Record<string, string>
   withLibraries?: boolean
 }
@@ -48,13 +53,13 @@ const SOURCES: Record<ToolName, ToolSource> = {
     packages: { 'prometheus-alertmanager': 'usr/bin/prometheus-alertmanager' },
   },
   amtool: { commands: ['amtool'], packages: { 'prometheus-alertmanager': 'usr/bin/amtool' } },
-  // Compose v2, since trixie: ask for a suite, what is on PATH under this name is often the first one, in Python.
+  // Compose v2, in Debian since trixie. Pass a suite: the command of this name on PATH is often version 1, in Python.
   'docker-compose': {
     commands: ['docker-compose'],
     packages: { 'docker-compose': 'usr/libexec/docker/cli-plugins/docker-compose' },
   },
   prometheus: { commands: ['prometheus'], packages: { prometheus: 'usr/bin/prometheus' } },
-  // A package of its own since trixie.
+  // A separate package since trixie.
   promtool: { commands: ['promtool'], packages: { promtool: 'usr/bin/promtool', prometheus: 'usr/bin/promtool' } },
   'redis-server': {
     commands: ['redis-server', 'valkey-server'],
@@ -74,8 +79,8 @@ except Exception as error:
 `
 
 /**
- * A tool from PATH, else unpacked from a Debian package into the cache. An explicit suite is never answered from PATH.
- * Throws {@link ToolUnavailableError}.
+ * Returns a tool from PATH, else from a Debian package that is unpacked into the cache. With an explicit suite PATH is
+ * ignored. Throws {@link ToolUnavailableError}.
  */
 export async function debianTool(name: ToolName, { suite }: ToolOptions = {}): Promise<Tool> {
   const { commands, packages, withLibraries } = SOURCES[name]
@@ -117,8 +122,9 @@ export function promtool(options?: ToolOptions): Promise<Tool> {
 }
 
 /**
- * The strict OpenMetrics parser of Prometheus' Python client, the one that Datadog's check uses: it reads an exposition from standard
- * input and ends with 0, or with 1 and the reason on stderr. Needs a `python3` on PATH. Throws {@link ToolUnavailableError}.
+ * Returns the strict OpenMetrics parser of Prometheus' Python client, the one that Datadog's check uses. It reads an
+ * exposition from standard input and exits with 0, or with 1 and the reason on stderr. Needs a `python3` on PATH.
+ * Throws {@link ToolUnavailableError}.
  */
 export async function openmetricsParser({ suite }: ToolOptions = {}): Promise<Tool> {
   const command = which(['python3'])
@@ -127,11 +133,16 @@ export async function openmetricsParser({ suite }: ToolOptions = {}): Promise<To
     ['python3-prometheus-client', 'python3-decorator'].map((name) => fetchDebianPackage([name], { suite })),
   )
   const path = roots.map((root) => join(root, 'usr/lib/python3/dist-packages')).join(delimiter)
-  // Without -B it would write its bytecode beside the files of the cache.
+  // Without -B Python writes bytecode next to the files of the cache.
   return { command, args: ['-B', '-c', OPENMETRICS_PARSER], env: { PYTHONPATH: path }, source: roots[0]! }
 }
 
-/** Runs a tool to its end. A failing exit code is an answer; only a tool that cannot be run throws. */
+const RUN_TIMEOUT_MS = 300_000
+
+/**
+ * Runs a tool until it exits, and sends SIGKILL after five minutes. A non-zero exit code is a result; rejects only if
+ * the tool cannot be started.
+ */
 export function runTool(
   tool: Tool,
   args: string[] = [],
@@ -142,21 +153,29 @@ export function runTool(
       if (error && typeof error.code === 'string') reject(error)
       else resolve({ code: error ? ((error.code as number | undefined) ?? null) : 0, stdout, stderr })
     }
-    const options = { cwd, env: { ...process.env, ...tool.env }, maxBuffer: 64 * 1024 * 1024 }
-    const { stdin } = execFile(tool.command, [...tool.args, ...args], options, done)
-    stdin?.on('error', () => {}) // A tool may end before it has read all.
+    const options = {
+      cwd,
+      env: { ...process.env, ...tool.env },
+      maxBuffer: 64 * 1024 * 1024,
+      timeout: RUN_TIMEOUT_MS,
+      killSignal: 'SIGKILL' as const,
+    }
+    const child = execFile(tool.command, [...tool.args, ...args], options, done)
+    trackChild(child)
+    const { stdin } = child
+    stdin?.on('error', () => {}) // A tool may exit before it has read all of its input.
     stdin?.end(input)
   })
 }
 
-/** A tap test, or anything that can count a skipped assertion. */
+/** A tap test, or anything else that can report a skipped assertion. */
 export interface Skippable {
   pass(message: string, extra: { skip: boolean }): unknown
 }
 
 /**
- * What `get` resolves to. Where it is not to be had, a test on a developer's machine is skipped with the sentence that says what to do
- * and gets `undefined`; in CI, where `CI` is set, it fails with that sentence.
+ * Resolves to the result of `get`. If the tool is unavailable, the test is skipped on a developer's machine, with the
+ * sentence that says what to do, and gets `undefined`. In CI, where `CI` is set, the test fails with that sentence.
  */
 export async function toolOrSkip<Result>(t: Skippable, get: () => Promise<Result>): Promise<Result | undefined> {
   try {

@@ -1,9 +1,13 @@
+/**
+ * Waits for conditions instead of times.
+ * @module
+ */
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /**
- * Looks again and again, with 25 ms in between, and resolves to the first value that is not `undefined` or `false`; what
- * is looked at may not be there yet, so that an error is no end. Throws with the name of what did not come, and with the
- * last error as its cause.
+ * Calls `look` every 25 ms and resolves to the first value that is neither `undefined` nor `false`. An error of `look`
+ * does not end the wait, since its subject may not exist yet. After the timeout it throws an error that names what was
+ * expected, with the last error as its cause.
  */
 export async function until<Value>(
   what: string,

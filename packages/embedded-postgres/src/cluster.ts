@@ -1,3 +1,7 @@
+/**
+ * The data directory: its creation, its address, and the server that is running on it.
+ * @module
+ */
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import {
@@ -18,23 +22,25 @@ import { inspect } from './processes.ts'
 
 const execute = promisify(execFile)
 
-/** What `postmaster.pid` says, where it is true. */
+/** The contents of `postmaster.pid`, verified. */
 export interface Occupant {
   pid: number
   port: number
   isReady: boolean
-  /** Whether the process that started it lives; unknown starters, such as an administrator, count as living. */
+  /**
+   * True if the process that started the server is alive. An unknown owner, such as an administrator, counts as alive.
+   */
   hasOwner: boolean
 }
 
 const PASSWORD_FILE = 'superuser.password'
 
-/** The setting by which a server carries the pid of its owner; PostgreSQL accepts any setting with a dot in its name. */
+/** The setting that holds the pid of the owner. PostgreSQL accepts any setting with a dot in its name. */
 export const OWNER_SETTING = 'data20.owner'
 
 /**
- * Makes a data directory with one superuser, `postgres`, and a random password that only the owner of the directory can read.
- * It is made beside its place and renamed, so a killed run leaves no half of one.
+ * Creates a data directory with one superuser, `postgres`, and a random password that only the owner of the directory
+ * can read. It is created next to its final place and renamed, so a killed process leaves no incomplete directory.
  */
 export async function initialize(
   directory: string,
@@ -48,7 +54,7 @@ export async function initialize(
   const password = join(staging, PASSWORD_FILE)
   mkdirSync(staging, { mode: 0o700 })
   let making: ReturnType<typeof execute> | undefined
-  // A process that ends meanwhile takes it with it, unless it is killed.
+  // If this process exits meanwhile, initdb ends and its directory is deleted.
   const abandon = () => {
     making?.child.kill('SIGKILL')
     rmSync(staging, { recursive: true, force: true })
@@ -79,7 +85,7 @@ export async function initialize(
     try {
       renameSync(data, directory)
     } catch (error) {
-      // Another process was faster, and its directory is as good as ours.
+      // Another process was faster. Its directory is equivalent.
       if (!existsSync(join(directory, 'PG_VERSION'))) throw error
     }
   } finally {
@@ -88,7 +94,9 @@ export async function initialize(
   }
 }
 
-/** The address of a server on this directory. A directory that this package did not make has no password file. */
+/**
+ * Returns the address of a server on this directory. A directory that this package did not create has no password file.
+ */
 export function addressOf(directory: string, port: number): string {
   const file = join(directory, PASSWORD_FILE)
   const password = existsSync(file) ? `:${readFileSync(file, 'utf8')}` : ''
@@ -96,9 +104,9 @@ export function addressOf(directory: string, port: number): string {
 }
 
 /**
- * The server that runs on this directory. `postmaster.pid` outlives a kill and the machine, and its number may by now belong to any
- * process; what counts is a process that is `postgres` and stands in this directory. A file that proves false is removed, since
- * PostgreSQL itself would refuse to start as long as a process of that number lives.
+ * Returns the server that is running on this directory. `postmaster.pid` survives a kill and a reboot, and its pid may
+ * belong to any process by now, so only a process named `postgres` with this working directory counts. A stale file is
+ * removed, since PostgreSQL would refuse to start while a process with that pid exists.
  */
 export function findOccupant(directory: string): Occupant | undefined {
   const file = join(directory, 'postmaster.pid')
@@ -106,9 +114,9 @@ export function findOccupant(directory: string): Occupant | undefined {
   // Lines: pid, data directory, start time, port, socket directory, address, shared memory, status.
   const lines = readFileSync(file, 'utf8').split('\n')
   const pid = Number(lines[0])
-  if (!Number.isInteger(pid) || pid < 1) return undefined // A server is writing it.
+  if (!Number.isInteger(pid) || pid < 1) return undefined // A server is writing the file.
   const facts = inspect(pid)
-  if (facts === 'unknown') return undefined // Another user's, so nothing that we may judge: PostgreSQL decides.
+  if (facts === 'unknown') return undefined // It belongs to another user and cannot be inspected: PostgreSQL decides.
 
   const isServer =
     facts !== 'dead' &&
@@ -123,7 +131,8 @@ export function findOccupant(directory: string): Occupant | undefined {
     pid,
     port: Number(lines[3]),
     isReady: lines[7]?.trim() === 'ready',
-    // A process whose parent ends gets another parent, so no process that reuses the owner's number is taken for it.
+    // A process gets a new parent when its parent ends, so a process that reuses the owner's pid is not mistaken for
+    // it.
     hasOwner: owner === undefined || facts.parent === Number(owner),
   }
 }

@@ -1,10 +1,18 @@
-/** No PostgreSQL can be run here; the message is one sentence that says what to do. */
+/**
+ * The errors of embedded-postgres.
+ * @module
+ */
+
+/** No PostgreSQL can run here. The message is one sentence and says what to do. */
 export class PostgresUnavailableError extends Error {
   override readonly name = 'PostgresUnavailableError'
   readonly code = 'POSTGRES_UNAVAILABLE'
 }
 
-/** A server did not start, or was asked for what it cannot do; the message ends with what PostgreSQL said last. */
+/**
+ * A server did not start, or does not allow the operation. After a failed start the message ends with PostgreSQL's last
+ * output.
+ */
 export class PostgresServerError extends Error {
   override readonly name = 'PostgresServerError'
   readonly code = 'POSTGRES_SERVER'

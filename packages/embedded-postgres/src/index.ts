@@ -1,5 +1,5 @@
 /**
- * A real PostgreSQL for one process: made, started, found again after a kill, and stopped.
+ * A real PostgreSQL server for one process: initialized, started, found again after a kill, and stopped.
  * @module
  */
 import { type ChildProcess, spawn } from 'node:child_process'
@@ -13,26 +13,28 @@ import { type Binaries, findBinaries, findServerUser, type ServerUser } from './
 import { addressOf, findOccupant, initialize, OWNER_SETTING } from './cluster.ts'
 import { PostgresServerError } from './errors.ts'
 import type { PostgresOptions } from './options.ts'
-import { childrenOf, haveEnded, inspect, signal } from './processes.ts'
+import { childrenOf, hasEnded, haveEnded, signal } from './processes.ts'
 
 /** A running server on the loopback interface. */
 export interface PostgresServer {
-  /** `postgres://postgres:<password>@127.0.0.1:<port>/postgres`, the superuser; it stays the same over a restart. */
+  /**
+   * `postgres://postgres:<password>@127.0.0.1:<port>/postgres`, as the superuser. It stays the same across restarts.
+   */
   readonly url: string
-  /** Where the server comes from, for a log line. */
+  /** The origin of the server, for a log line. */
   readonly source: string
   /** The pid of the postmaster. */
   readonly pid: number
-  /** Whether the server belongs to another living process, which started it on the same directory first. */
+  /** True if the server belongs to another live process, which started it on the same directory first. */
   readonly isShared: boolean
   /**
-   * Ends the server in less than 5 seconds: a fast shutdown, and after 4 seconds an immediate one, which loses nothing and makes
-   * the next start slower. A shared server is left to its owner.
+   * Stops the server in less than 5 seconds: by a fast shutdown, and after 4 seconds by an immediate one, which loses
+   * nothing but makes the next start slower. A shared server keeps running for its owner.
    */
   stop(): Promise<void>
-  /** SIGKILL to the postmaster and its children; resolves when all of them have ended. Throws for a shared server. */
+  /** Sends SIGKILL to the postmaster and its children, and resolves when all have ended. Throws for a shared server. */
   kill(): Promise<void>
-  /** Stops the server if it runs, and starts it on the same port and directory. Throws for a shared server. */
+  /** Stops the server if it is running, and starts it on the same port and directory. Throws for a shared server. */
   restart(): Promise<void>
 }
 
@@ -42,32 +44,32 @@ interface Running {
   child?: ChildProcess
 }
 
-/** Long enough to recover from a crash; a start without one takes a tenth of a second. */
+/** Long enough for crash recovery. A start without it takes a tenth of a second. */
 const START_TIMEOUT_MS = 60_000
 const FAST_SHUTDOWN_MS = 4_000
 const IMMEDIATE_SHUTDOWN_MS = 700
 
-/** What PostgreSQL says when another server, or the last backends of a killed one, are on the directory at this moment. */
+/** PostgreSQL's messages when another server, or the last backends of a killed one, are still using the directory. */
 const DIRECTORY_IN_USE = /lock file .* already exists|lock file .* is empty|still in use/
 
-/** What it says when the port is taken. */
+/** PostgreSQL's messages when the port is in use. */
 const PORT_IN_USE = /could not bind|could not create any TCP/
 
-/** The servers of this process, ended with it unless it is killed. */
+/** The servers of this process. They end when it exits, unless it is killed itself. */
 const children: Set<ChildProcess> = new Set()
 process.on('exit', () => {
   for (const child of children) child.kill('SIGINT')
 })
 
 /**
- * Starts a PostgreSQL on a data directory, which is made when it does not exist, and resolves when it accepts connections:
- * 0.1 s, or 1.5 s where the directory has to be made.
+ * Starts PostgreSQL on a data directory and resolves when it accepts connections: after 0.1 s, or 1.5 s if the
+ * directory has to be created.
  *
- * A server that a killed run left on the directory is replaced by a new one on the same port, so a client that knows the address
- * connects again. A server whose owner lives is shared, with the settings that its owner gave it. The process that `postmaster.pid` names is signalled only when it is a
- * PostgreSQL on this very directory.
+ * A server left over by a killed process is replaced by a new one on the same port, so clients that know the address
+ * reconnect. A server whose owner is alive is shared, with the settings of its owner. The process named by
+ * `postmaster.pid` is signalled only if it is a PostgreSQL server on this very directory.
  *
- * Throws `PostgresUnavailableError` when there is no PostgreSQL to run, `PostgresServerError` when it does not start.
+ * Throws `PostgresUnavailableError` if there is no PostgreSQL to run, and `PostgresServerError` if it does not start.
  */
 export async function startPostgres(options: PostgresOptions): Promise<PostgresServer> {
   const directory = resolve(options.directory)
@@ -121,7 +123,7 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
         if (!mayRetry || Date.now() > deadline) {
           throw new PostgresServerError(`PostgreSQL did not start on ${directory}: ${result.slice(-600)}`)
         }
-        // A left-over's port is a courtesy; it may have gone to somebody else.
+        // Reusing the port of a left-over server is a courtesy: another program may have taken it meanwhile.
         if (port === undefined) wantedPort = undefined
       }
       if (Date.now() > deadline)
@@ -138,7 +140,7 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
   }
 }
 
-/** Resolves to the server when it accepts connections, or to what it said when it ended instead. */
+/** Resolves to the server when it accepts connections, or to its last messages if it ended instead. */
 async function launch(
   directory: string,
   port: number,
@@ -157,7 +159,8 @@ async function launch(
     ...[...prefix, join(folder, 'postgres'), '-D', directory, '-p', String(port)],
     ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
   ]
-  // A session of its own: Ctrl-C in a terminal reaches the application, which closes first and then stops its database.
+  // Detached into its own session: Ctrl-C in a terminal reaches the application only, which closes and then stops its
+  // database.
   const child = spawn(command!, args, { uid, gid, cwd: '/', detached: true, stdio: ['ignore', 'ignore', 'pipe'] })
   const exited = once(child, 'close').catch(() => {})
   children.add(child)
@@ -181,7 +184,7 @@ async function launch(
 }
 
 async function shutDown(pid: number, child?: ChildProcess): Promise<void> {
-  if (inspect(pid) !== 'dead') {
+  if (!hasEnded(pid)) {
     signal(pid, 'SIGINT')
     if (!(await haveEnded([pid], FAST_SHUTDOWN_MS))) {
       signal(pid, 'SIGQUIT')
@@ -192,9 +195,9 @@ async function shutDown(pid: number, child?: ChildProcess): Promise<void> {
 }
 
 async function killAll(pid: number, child?: ChildProcess): Promise<void> {
-  if (inspect(pid) !== 'dead') {
+  if (!hasEnded(pid)) {
     const pids = [pid, ...childrenOf(pid)]
-    // The postmaster first, or it would start again what ends.
+    // The postmaster first, or it would restart its children.
     for (const each of pids) signal(each, 'SIGKILL')
     if (!(await haveEnded(pids, START_TIMEOUT_MS)))
       throw new PostgresServerError(`SIGKILL did not end ${pids.join(', ')}`)
@@ -202,12 +205,12 @@ async function killAll(pid: number, child?: ChildProcess): Promise<void> {
   await reaped(child)
 }
 
-/** An ended child keeps its pid until Node has taken note of it. */
+/** Waits until Node.js has reaped a child that ended. It keeps its pid until then. */
 async function reaped(child?: ChildProcess): Promise<void> {
   if (child && child.exitCode === null && child.signalCode === null) await once(child, 'exit')
 }
 
-/** A port of the loopback interface that nobody listens on at this moment. */
+/** Returns a port of the loopback interface that is free at this moment. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')

@@ -1,25 +1,31 @@
-/** What can be set of an embedded PostgreSQL. */
+/**
+ * The options of an embedded PostgreSQL.
+ * @module
+ */
 export interface PostgresOptions {
-  /** The data directory. Made when it does not exist; it is all that has to be kept, and all that has to be deleted. */
+  /**
+   * The data directory. Created if it does not exist. It holds everything: keep it to keep the data, delete it to
+   * delete them.
+   */
   directory: string
   /**
    * The port on 127.0.0.1.
-   * @default one that is free
+   * @default a free port
    */
   port?: number
   /**
-   * How many connections the server accepts, over all clients.
+   * The maximum number of connections, over all clients.
    * @default 100
    */
   maxConnections?: number
   /**
-   * Whether what was committed survives a crash of the machine. Without it tests run faster, and it still survives a crash
-   * of the server.
+   * Commits survive a crash of the machine. `false` makes tests faster; commits then survive only a crash of the
+   * server.
    * @default true
    */
   durable?: boolean
   /**
-   * Called with each line of the server's log. A callback that throws ends the process, as any listener does.
+   * Called with each line of the server's log. An exception in the callback is uncaught and ends the process.
    * @default the log is dropped
    */
   log?: (line: string) => void

@@ -1,8 +1,12 @@
+/**
+ * Looks at processes and signals them, through /proc or `ps`.
+ * @module
+ */
 import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** What the system says of a process. `cwd` is known on Linux only. */
+/** The facts about a process. `cwd` is known on Linux only. */
 export interface ProcessFacts {
   parent: number
   command: string[]
@@ -12,14 +16,14 @@ export interface ProcessFacts {
 const hasProc: boolean = existsSync('/proc/self/stat')
 
 /**
- * Looks at a process without touching it. `dead` for none, and for one that has ended and waits for its parent;
- * `unknown` for one that this user may not look at.
+ * Inspects a process without affecting it. Returns `dead` if it does not exist, is ending, or is a zombie, and
+ * `unknown` if this user has no permission to inspect it.
  */
 export function inspect(pid: number): ProcessFacts | 'dead' | 'unknown' {
   return hasProc ? inspectProc(pid) : inspectPs(pid)
 }
 
-/** The direct children of a process. */
+/** Returns the pids of the direct children of a process. */
 export function childrenOf(pid: number): number[] {
   if (!hasProc) {
     const rows = ps(['-A', '-o', 'pid=,ppid=']).trim().split('\n')
@@ -34,7 +38,7 @@ export function childrenOf(pid: number): number[] {
   })
 }
 
-/** Sends a signal; a process that has ended is no error. */
+/** Sends a signal. Does nothing if the process has ended. */
 export function signal(pid: number, name: NodeJS.Signals): void {
   try {
     process.kill(pid, name)
@@ -43,14 +47,21 @@ export function signal(pid: number, name: NodeJS.Signals): void {
   }
 }
 
-/** Resolves to whether all of the processes have ended within the time. */
+/** Resolves to `true` once all of the processes have ended, or to `false` after the timeout. */
 export async function haveEnded(pids: number[], timeoutMs: number): Promise<boolean> {
   const deadline = Date.now() + timeoutMs
-  while (pids.some((pid) => inspect(pid) !== 'dead')) {
+  while (!pids.every(hasEnded)) {
     if (Date.now() > deadline) return false
     await sleep(10)
   }
   return true
+}
+
+/** Tells whether a process has ended. Until its parent has taken note of that it is a zombie. */
+export function hasEnded(pid: number): boolean {
+  // The folder and the command line of a process that is ending are gone while it still holds other resources, so only
+  // its state counts.
+  return (hasProc ? statOf(pid) : inspectPs(pid)) === 'dead'
 }
 
 function inspectProc(pid: number): ProcessFacts | 'dead' | 'unknown' {
@@ -66,7 +77,8 @@ function inspectProc(pid: number): ProcessFacts | 'dead' | 'unknown' {
 
 function statOf(pid: number): { parent: number } | 'dead' {
   try {
-    // The second field is the name in parentheses and may hold anything; state and parent follow the last parenthesis.
+    // The second field is the name in parentheses and may contain anything. State and parent follow the last
+    // parenthesis.
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
     const [state, parent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
     return state === 'Z' || state === 'X' ? 'dead' : { parent: Number(parent) }
@@ -86,6 +98,6 @@ function ps(args: string[]): string {
   try {
     return execFileSync('ps', args, { encoding: 'utf8' })
   } catch {
-    return '' // ps fails when it finds none.
+    return '' // ps fails if it finds no process.
   }
 }

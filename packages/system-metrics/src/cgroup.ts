@@ -1,19 +1,19 @@
 /**
- * The limits that a container or a service runs under, from cgroup v2: memory and processor time. A limit on any level
- * above counts, and what is used is read on the level that sets the limit, since that is what the limit is compared with.
+ * The cgroup v2 limits of a container or a service: memory and processor time. A limit on any level above counts. Usage is
+ * read on the level that sets the limit, since that is what the kernel compares with the limit.
  *
  * @module
  */
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 
-/** What applies to this process; a part is absent where there is no limit. */
+/** The limits of this process. A part is absent where there is no limit. */
 export interface Cgroup {
   memory?: { limitBytes: number; usedBytes: number }
   cpu?: { throttledSeconds: number }
 }
 
-/** Where the system keeps its files. */
+/** The places of the system's files. */
 export interface CgroupRoots {
   /** The file that names the cgroup of the process. */
   self: string
@@ -23,7 +23,7 @@ export interface CgroupRoots {
 
 const SYSTEM_ROOTS: CgroupRoots = { self: '/proc/self/cgroup', mount: '/sys/fs/cgroup' }
 
-/** Reads the limits: a few small files for each level, anew each time, since a limit can be changed while we run. */
+/** Reads the limits from a few small files per level. Nothing is cached, since a limit can change at run time. */
 export async function readCgroup(roots: CgroupRoots = SYSTEM_ROOTS): Promise<Cgroup> {
   const folders = await findFolders(roots)
   const cgroup: Cgroup = {}
@@ -31,7 +31,7 @@ export async function readCgroup(roots: CgroupRoots = SYSTEM_ROOTS): Promise<Cgr
   const memory = await findSmallest(folders, async (folder) => parseMemoryMax(await readText(folder, 'memory.max')))
   if (memory !== undefined) {
     const current = Number(await readText(memory.folder, 'memory.current'))
-    // The kernel drops these pages before it ends a process; Kubernetes leaves them out in the same way.
+    // The kernel drops these pages before it kills a process. Kubernetes leaves them out in the same way.
     const inactiveFile = parseKey(await readText(memory.folder, 'memory.stat'), 'inactive_file') ?? 0
     cgroup.memory = { limitBytes: memory.limit, usedBytes: Math.max(0, current - inactiveFile) }
   }
@@ -44,20 +44,20 @@ export async function readCgroup(roots: CgroupRoots = SYSTEM_ROOTS): Promise<Cgr
   return cgroup
 }
 
-/** The folder of the cgroup of this process and those above it, innermost first; none without cgroup v2. */
+/** Returns the folders of this process's cgroup and of those above it, innermost first; none without cgroup v2. */
 async function findFolders({ self, mount }: CgroupRoots): Promise<string[]> {
-  // The line of version 2 has the number 0 and names no controller.
+  // The line of version 2 has number 0 and names no controller.
   const own = /^0::(\/.*)$/m.exec((await readText(self)) ?? '')?.[1]
   if (own === undefined) return []
   const folders: string[] = []
-  // Seen from a namespace, a cgroup outside of it begins with `/..`, which `normalize` takes for the root.
+  // In a cgroup namespace, the path of a cgroup outside of it begins with `/..`, which `normalize` turns into the root.
   for (let level = path.posix.normalize(own); level !== '/'; level = path.posix.dirname(level)) {
     folders.push(path.join(mount, level))
   }
   return [...folders, mount]
 }
 
-/** The level with the smallest limit; of equal ones the outermost, where more is used. */
+/** Returns the level with the smallest limit; of equal limits the outermost, which has the larger usage. */
 async function findSmallest(
   folders: string[],
   readLimit: (folder: string) => Promise<number | undefined>,
@@ -70,25 +70,25 @@ async function findSmallest(
   return smallest
 }
 
-/** Bytes, or `max` where there is no limit. */
+/** Parses bytes. `max` means no limit. */
 function parseMemoryMax(text: string | undefined): number | undefined {
   return text === undefined || text === 'max' ? undefined : Number(text)
 }
 
-/** `quota period` in microseconds, `max` for no quota: the processors that may be used. */
+/** Parses `quota period`, in microseconds, into a number of processors. `max` means no quota. */
 function parseCpuMax(text: string | undefined): number | undefined {
   if (text === undefined || text.startsWith('max')) return undefined
   const [quota, period] = text.split(' ').map(Number)
   return quota! / period!
 }
 
-/** The number of a key in a file of lines `key number`. */
+/** Returns the number of a key in a file of lines `key number`. */
 function parseKey(text: string | undefined, key: string): number | undefined {
   const number = new RegExp(`^${key} (\\d+)$`, 'm').exec(text ?? '')?.[1]
   return number === undefined ? undefined : Number(number)
 }
 
-/** A file's text; `undefined` where there is no such file: the root has no limits, and a controller may be off. */
+/** Reads a file. Returns `undefined` if it does not exist: the root has no limits, and a controller may be disabled. */
 async function readText(...segments: string[]): Promise<string | undefined> {
   try {
     return (await readFile(path.join(...segments), 'utf8')).trim()
@@ -98,7 +98,7 @@ async function readText(...segments: string[]): Promise<string | undefined> {
   }
 }
 
-/** Whether a file or folder is not there. */
+/** Tells whether an error says that a file or folder does not exist. */
 export function isMissing(error: unknown): boolean {
   const { code } = error as NodeJS.ErrnoException
   return code === 'ENOENT' || code === 'ENOTDIR'

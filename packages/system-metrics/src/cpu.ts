@@ -1,12 +1,13 @@
 /**
- * The time that the processors of the machine worked and idled. Not systeminformation's `currentLoad`: that starts a
- * shell with `cat /proc/stat` at each call, synchronously, and its state belongs to the process, so that two
- * applications would shorten each other's windows.
+ * The busy part of the processors. systeminformation's `currentLoad` does not fit: it starts a shell with `cat /proc/stat`
+ * at each call, synchronously, and keeps its state per process, so two applications would shorten each other's windows.
  *
  * @module
  */
 import { readFile } from 'node:fs/promises'
 import os from 'node:os'
+import type { Instruments } from './instruments.ts'
+import type { Read } from './sampler.ts'
 
 /** Sums over all processors since boot, in ticks of one unit. */
 export interface CpuTimes {
@@ -14,8 +15,19 @@ export interface CpuTimes {
   total: number
 }
 
-/** Reads the times; elsewhere than on Linux without those that the hypervisor took. */
-export async function readCpuTimes(): Promise<CpuTimes> {
+/** Makes the reading of the processors. Their percent is known from the second reading on. */
+export function cpuReading({ cpuPercent }: Instruments): Read {
+  let last: CpuTimes | undefined
+  return async () => {
+    const times = await readCpuTimes()
+    const percent = last && busyPercent(last, times)
+    last = times
+    if (percent !== undefined) cpuPercent.set(percent)
+  }
+}
+
+/** Reads the times. Time stolen by the hypervisor is known on Linux only. */
+async function readCpuTimes(): Promise<CpuTimes> {
   if (process.platform === 'linux') return parseStat(await readFile('/proc/stat', 'utf8'))
   let idle = 0
   let total = 0
@@ -26,9 +38,9 @@ export async function readCpuTimes(): Promise<CpuTimes> {
   return { busy: total - idle, total }
 }
 
-/** The times in the text of /proc/stat, see proc_stat(5). Time stolen by the hypervisor is busy, as it is in htop. */
+/** Parses /proc/stat, see proc_stat(5). Time stolen by the hypervisor is busy, as it is in htop. */
 export function parseStat(text: string): CpuTimes {
-  // Guest time follows these eight and is part of user and nice already.
+  // Guest time follows these eight fields and is already part of user and nice.
   const fields = /^cpu +(.*)$/m.exec(text)?.[1]?.split(' ').slice(0, 8).map(Number) ?? []
   const [user = NaN, nice = NaN, system = NaN, idle = NaN, iowait = 0, irq = 0, softirq = 0, steal = 0] = fields
   const busy = user + nice + system + irq + softirq + steal
@@ -36,9 +48,9 @@ export function parseStat(text: string): CpuTimes {
   return { busy, total: busy + idle + iowait }
 }
 
-/** The busy part between two readings, 0 to 100; `undefined` when no tick has passed. */
+/** Returns the busy part between two readings, 0 to 100, or `undefined` if no tick has passed. */
 export function busyPercent(previous: CpuTimes, { busy, total }: CpuTimes): number | undefined {
   const elapsed = total - previous.total
-  // The kernel's idle and iowait times may go back a little, see proc_stat(5).
+  // The kernel's idle and iowait times may decrease a little, see proc_stat(5).
   return elapsed > 0 ? Math.min(100, Math.max(0, (100 * (busy - previous.busy)) / elapsed)) : undefined
 }

@@ -1,14 +1,14 @@
 /**
- * What system-metrics measures. Names and labels are public API.
+ * The metrics of system-metrics. Names and labels are public API.
  *
  * @module
  */
 import type { LabelValues } from '@data20/metrics-core/plugin'
 
-/** The windows of the load average, in the order in which the system gives them. */
+/** The windows of the load average, in the order of the system. */
 export const LOAD_WINDOWS = ['1m', '5m', '15m'] as const
 
-// Every process on a machine sees the same machine, so the workers of a cluster must not be added up: `max`.
+// Every worker of a cluster measures the same machine, so their values are combined by `max`, never by a sum.
 export const definitions = {
   cpuPercent: {
     type: 'gauge',
@@ -115,5 +115,5 @@ export const definitions = {
   },
 } as const
 
-/** The values of labels that have a fixed set of them. */
+/** The values of labels with a fixed set of values. */
 export const labelValues: LabelValues = { window: LOAD_WINDOWS }

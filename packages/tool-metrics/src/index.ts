@@ -1,47 +1,45 @@
 /**
- * `fastify.toolMetrics.track('build_graph', run)`: counts and times what an application runs on behalf of its callers,
- * and tells completed, failed, timed-out and cancelled executions apart.
+ * `fastify.toolMetrics.track('build_graph', run)`: counts and times the tools that an application runs on behalf of its callers,
+ * and distinguishes completed, failed, timed-out and cancelled executions.
  *
  * @module
  */
-
-import type { CounterSeries, GaugeSeries, HistogramSeries } from '@data20/metrics-core'
-import { checkList, checkTimeout, ensureMetrics, InvalidOptionError } from '@data20/metrics-core/plugin'
-import createError, { type FastifyErrorConstructor } from '@fastify/error'
+import { checkTimeout, ensureMetrics, InvalidOptionError } from '@data20/metrics-core/plugin'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
-import { definitions, REJECTIONS, STATUSES } from './metrics.ts'
-import type { ToolMetricsOptions } from './options.ts'
-
-/** How an execution ended. */
-export type ToolStatus = (typeof STATUSES)[number]
-
-/** Why a tool was never executed. */
-export type ToolRejection = (typeof REJECTIONS)[number]
+import { UnregisteredToolError } from './errors.ts'
+import { createInstruments, type ToolSeries } from './instruments.ts'
+import { REJECTIONS, STATUSES, type ToolRejection, type ToolStatus } from './metrics.ts'
+import { resolveOptions, type ToolMetricsOptions } from './options.ts'
 
 export interface TrackOptions {
-  /** Aborts the run; it then counts as `cancelled`. A client's leaving is such a signal. */
+  /** Aborts the run, for example when the client disconnects. The execution then counts as `cancelled`. */
   signal?: AbortSignal | undefined
-  /** Milliseconds after which the run's signal aborts; it then counts as `timeout`. */
+  /** Milliseconds after which the run's signal aborts. The execution then counts as `timeout`. */
   timeoutMs?: number | undefined
 }
 
-/** What applications find at `fastify.toolMetrics`. */
+/** The decorator `fastify.toolMetrics`. */
 export interface ToolMetrics {
-  /** Makes the series of these tools, all statuses at zero. A tool can be registered again. */
+  /** Makes the series of these tools, with all statuses at zero. Idempotent: observing a tool again keeps its counts. */
+  observe(...tools: string[]): void
+  /** @deprecated Use `observe`. */
   register(...tools: string[]): void
   /**
-   * Runs a registered tool and counts it once, by its outcome: fulfilled is `completed` (or `failed`, as `isFailure`
-   * says); rejected is `timeout` or `cancelled` after the signal aborted, else `failed`. Settles as `run` does, and no
-   * sooner: a run that ignores its signal is still running, and the gauge says so.
-   * Throws for a tool that is not registered.
+   * Runs an observed tool and counts it once, by its outcome. A fulfilled run is `completed`, or `failed` if `isFailure` says so.
+   * A rejected run is `timeout` or `cancelled` after its signal aborted, otherwise `failed`. Settles as `run` does, and not
+   * earlier: a run that ignores its signal is still running, and the gauge counts it as active.
+   * Rejects with `UnregisteredToolError` if the tool is not observed.
    */
   track<Result>(
     tool: string,
     run: (signal: AbortSignal) => Result | Promise<Result>,
     options?: TrackOptions,
   ): Promise<Result>
-  /** Begins an execution of a registered tool; the function returned ends it, the first call counts. For what is no promise. */
+  /**
+   * Starts an execution of an observed tool, for work that is not a promise. The function returned ends it; only its first
+   * call counts. Throws `UnregisteredToolError` if the tool is not observed.
+   */
   start(tool: string): (status: ToolStatus) => void
   /** Counts a request that never became an execution. */
   reject(reason: ToolRejection): void
@@ -53,50 +51,19 @@ declare module 'fastify' {
   }
 }
 
-/** A name that no tool was registered with. Argument: the name. */
-export const UnregisteredToolError: FastifyErrorConstructor<{ code: string; statusCode: 404 }, [string]> = createError(
-  'TOOL_METRICS_ERR_UNREGISTERED',
-  'Expected the name of a registered tool, got %s',
-  404,
-)
-
-/** The bound series of one tool. */
-interface ToolSeries {
-  executions: Record<ToolStatus, CounterSeries>
-  duration: HistogramSeries
-  active: GaugeSeries
-  lastSuccess: GaugeSeries
-}
-
 async function toolMetrics(fastify: FastifyInstance, options: ToolMetricsOptions): Promise<void> {
-  const { tools = [], buckets = definitions.duration.buckets, isFailure } = options
-  checkList(tools, 'tools')
-  if (isFailure !== undefined && typeof isFailure !== 'function') {
-    throw new InvalidOptionError('isFailure', 'a function', isFailure)
-  }
+  const { tools, buckets, isFailure } = resolveOptions(options)
 
   const metrics = await ensureMetrics(fastify)
-  const executions = metrics.counter(definitions.executions)
-  const duration = metrics.histogram({ ...definitions.duration, buckets })
-  const active = metrics.gauge(definitions.active)
-  const lastSuccess = metrics.gauge(definitions.lastSuccess)
-  const rejections = metrics.counter(definitions.rejections)
-  const rejectionSeries = byKey(REJECTIONS, (reason) => rejections.reserve({ reason }))
+  const { rejections, reserve } = createInstruments(metrics, buckets)
   const seriesByTool = new Map<string, ToolSeries>()
 
-  register(...tools)
+  observe(...tools)
 
-  fastify.decorate('toolMetrics', { register, track, start, reject })
+  fastify.decorate('toolMetrics', { observe, register: observe, track, start, reject })
 
-  function register(...names: string[]): void {
-    for (const tool_name of names) {
-      seriesByTool.set(tool_name, {
-        executions: byKey(STATUSES, (status) => executions.reserve({ status, tool_name })),
-        duration: duration.reserve({ tool_name }),
-        active: active.reserve({ tool_name }),
-        lastSuccess: lastSuccess.reserve({ tool_name }),
-      })
-    }
+  function observe(...names: string[]): void {
+    for (const name of names) seriesByTool.set(name, reserve(name))
   }
 
   async function track<Result>(
@@ -151,7 +118,7 @@ async function toolMetrics(fastify: FastifyInstance, options: ToolMetricsOptions
 
   function reject(reason: ToolRejection): void {
     checkOneOf(REJECTIONS, reason, 'reason')
-    rejectionSeries[reason].inc()
+    rejections[reason].inc()
   }
 
   function isFailed(result: unknown, tool: string): boolean {
@@ -165,23 +132,20 @@ async function toolMetrics(fastify: FastifyInstance, options: ToolMetricsOptions
   }
 }
 
-/** Before anything is counted, so that what is called again with a right value still is. */
+/** Throws for an unknown value before anything is counted, so the caller can call again with a valid one. */
 function checkOneOf(known: readonly string[], value: string, name: string): void {
   if (!known.includes(value)) throw new InvalidOptionError(name, `one of ${known.join(', ')}`, value)
 }
 
-/** How a rejected execution ended: what aborted its signal decides, else the error's own name. */
+/** Returns the status of a rejected execution: by the reason of its aborted signal, otherwise by the name of the error. */
 function statusOf(error: unknown, { aborted, reason }: AbortSignal): ToolStatus {
   const name = (aborted ? reason : error)?.name
   if (name === 'TimeoutError') return 'timeout'
   return aborted || name === 'AbortError' ? 'cancelled' : 'failed'
 }
 
-function byKey<Key extends string, Value>(keys: readonly Key[], make: (key: Key) => Value): Record<Key, Value> {
-  return Object.fromEntries(keys.map((key) => [key, make(key)])) as Record<Key, Value>
-}
-
 const plugin: FastifyPluginAsync<ToolMetricsOptions> = fp(toolMetrics, { name: '@data20/tool-metrics', fastify: '5.x' })
 
-export type { ToolMetricsOptions }
+export { UnregisteredToolError } from './errors.ts'
+export type { ToolMetricsOptions, ToolRejection, ToolStatus }
 export { plugin as default, plugin as toolMetrics }

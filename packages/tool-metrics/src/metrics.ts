@@ -1,15 +1,21 @@
 /**
- * What tool-metrics measures. Names and labels are public API.
+ * The metrics of tool-metrics. Names and labels are public API.
  *
  * @module
  */
 import type { LabelValues } from '@data20/metrics-core/plugin'
 
-/** How an execution can end. */
+/** The outcomes of an execution. */
 export const STATUSES = ['completed', 'failed', 'timeout', 'cancelled'] as const
 
-/** Why a tool was never executed. */
+/** The reasons why a request never became an execution. */
 export const REJECTIONS = ['unknown_tool', 'invalid_input', 'overloaded'] as const
+
+/** The outcome of an execution. */
+export type ToolStatus = (typeof STATUSES)[number]
+
+/** The reason why a request never became an execution. */
+export type ToolRejection = (typeof REJECTIONS)[number]
 
 export const definitions = {
   executions: {
@@ -47,5 +53,5 @@ export const definitions = {
   },
 } as const
 
-/** The values of labels that have a fixed set of them. */
+/** The values of labels with a fixed set of values. */
 export const labelValues: LabelValues = { status: STATUSES, reason: REJECTIONS }

@@ -1,24 +1,24 @@
 /**
- * lru-cache 10 and 11, recognized by what it has, so that it is no dependency.
+ * The adapter for lru-cache 10 and 11. It recognizes an LRUCache by its properties, so lru-cache is not a dependency.
  *
  * @module
  */
-
 import { type Method, patch } from '@data20/metrics-core/plugin'
-import type { Adapter, EvictionReason, ObservableCache } from './adapter.ts'
-import { REASONS } from './metrics.ts'
+import type { Adapter } from '../adapter.ts'
+import { type EvictionReason, REASONS } from '../metrics.ts'
+import type { ObservableCache } from '../options.ts'
 
-/** A function for lru-cache's option `dispose`. */
+/** The type of lru-cache's option `dispose`. */
 export type Dispose<Value, Key> = (value: Value, key: Key, reason: EvictionReason) => void
 
 const kListeners = Symbol('data20.cache-metrics.listeners')
 
-/** A dispose function that tells those who observe the cache. */
+/** A dispose function that notifies the observers of the cache. */
 interface DisposeHook {
   [kListeners]: Set<(reason: EvictionReason) => void>
 }
 
-/** What is used of an LRUCache. */
+/** The properties of an LRUCache that the adapter uses. */
 interface LruCache extends ObservableCache {
   readonly size: number
   readonly calculatedSize: number
@@ -28,7 +28,7 @@ interface LruCache extends ObservableCache {
   readonly dispose?: Partial<DisposeHook>
 }
 
-/** What lru-cache writes about one lookup into the option `status`. */
+/** The report of lru-cache on one lookup, written into the option `status`. */
 interface Status {
   get?: string
   fetch?: string
@@ -37,8 +37,8 @@ interface Status {
 }
 
 /**
- * Makes the function for the option `dispose` of an LRUCache whose evictions are to be counted: lru-cache takes one only in its
- * constructor. `own` is called as lru-cache would call it. Counts nothing until the cache is observed; one for each cache.
+ * Makes the function for the option `dispose` of an LRUCache, so that its evictions can be counted: lru-cache accepts one only
+ * in its constructor. Calls `own` as lru-cache would. Counts nothing until the cache is observed. Make one per cache.
  */
 export function disposeHook<Value = unknown, Key = unknown>(own?: Dispose<Value, Key>): Dispose<Value, Key> {
   const listeners: DisposeHook[typeof kListeners] = new Set()
@@ -56,7 +56,7 @@ export const lruCache: Adapter = {
     const cache = observed as LruCache
     const listeners = cache.dispose?.[kListeners]
     listeners?.add(evicted)
-    /** lru-cache 10 calls `get` in its other lookups, which is no lookup of the application. */
+    /** True inside of another lookup: lru-cache 10 calls `get` there, which is not a lookup of the application. */
     let isInside = false
     const restore = [
       patch(cache, 'get', (original) => {
@@ -66,7 +66,7 @@ export const lruCache: Adapter = {
           return value
         }
       }),
-      // Who finds nothing does not `get` afterwards, who finds something does.
+      // A `has` miss is not followed by `get`. A hit usually is, and is counted there.
       patch(cache, 'has', (original) => {
         return function (...args) {
           const isThere = original.apply(this, args)
@@ -82,7 +82,7 @@ export const lruCache: Adapter = {
     return {
       reasons: listeners === undefined ? [] : REASONS,
       entries: () => cache.size,
-      // Without a size calculation lru-cache says 0.
+      // Without a size calculation lru-cache reports 0.
       bytes: hasSizes(cache) ? () => cache.calculatedSize : undefined,
       release() {
         listeners?.delete(evicted)
@@ -90,7 +90,7 @@ export const lruCache: Adapter = {
       },
     }
 
-    /** These look the value up, load it when it is missing, and say at once in `status` which of both. */
+    /** Wraps a method that looks a value up and loads it when it is missing. `status` tells synchronously which it was. */
     function countByStatus(original: Method): Method {
       return function (key, options, ...args) {
         const status: Status = (options as { status?: Status } | undefined)?.status ?? {}

@@ -1,11 +1,10 @@
 /**
- * Any cache with `get`, such as a Map, a client of a remote cache, or keyv.
+ * The adapter for any cache with `get`, such as a Map, a client of a remote cache, or keyv.
  *
  * @module
  */
-
 import { patch } from '@data20/metrics-core/plugin'
-import type { Adapter } from './adapter.ts'
+import type { Adapter } from '../adapter.ts'
 
 export const getSet: Adapter = {
   fits: () => true,
@@ -13,14 +12,14 @@ export const getSet: Adapter = {
   watch(cache, { hit, miss, evicted }, { nullIsMiss = false }) {
     const judge = cache instanceof Map ? judgeNow : judgeWhenKnown
     const restore: Array<() => void> = []
-    /** What a method of the cache asks of another one is no lookup of the application. */
+    /** True inside of a method of the cache. Its calls of other methods are not lookups of the application. */
     let isInside = false
 
     count('get', (value) => {
       if (value === undefined || (nullIsMiss && value === null)) miss()
       else hit()
     })
-    // Who finds nothing does not `get` afterwards, who finds something does.
+    // A `has` miss is not followed by `get`. A hit usually is, and is counted there.
     count('has', (isThere) => {
       if (!isThere) miss()
     })
@@ -61,14 +60,14 @@ export const getSet: Adapter = {
   },
 }
 
-/** A Map answers at once: a promise in it is the value. */
+/** Judges the result of a Map, which is synchronous: a promise in it is the value. */
 function judgeNow(result: unknown, outcome: (value: unknown) => void): void {
   outcome(result)
 }
 
 /**
- * A promise may be the answer of a remote cache, which is judged once it is fulfilled; a lookup that failed is neither hit nor
- * miss. The promise itself is handed to the caller, who may compare it, so it is watched from the side.
+ * Judges a result that may be the promise of a remote cache once it is fulfilled. A failed lookup is neither a hit nor a miss.
+ * The caller gets the original promise, not a derived one, since the caller may compare it.
  */
 function judgeWhenKnown(result: unknown, outcome: (value: unknown) => void): void {
   if (isThenable(result)) result.then(outcome, () => {})
