@@ -1,7 +1,8 @@
 import { writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { answersReady } from './prometheus.ts'
-import { type Service, startService, temporaryDirectory } from './service.ts'
+import { type Service, startService } from './service.ts'
+import { temporaryDirectory } from './temporary.ts'
 import { alertmanager, type Tool, type ToolOptions } from './tools.ts'
 
 export interface AlertmanagerServiceOptions extends ToolOptions {

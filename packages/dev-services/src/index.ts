@@ -9,6 +9,7 @@ export { cacheDirectory } from './cache.ts'
 export { ToolUnavailableError } from './errors.ts'
 export { type ExpositionSample, readSamples, readValue } from './exposition.ts'
 export { type PostgresServiceOptions, startPostgres } from './postgres.ts'
+export { type ProcessOptions, type StartedProcess, startProcess } from './process.ts'
 export {
   type PrometheusService,
   type PrometheusServiceOptions,
@@ -17,7 +18,8 @@ export {
   type Target,
 } from './prometheus.ts'
 export { type RedisServiceOptions, startRedis } from './redis.ts'
-export { type Service, type TearDown, temporaryFolder } from './service.ts'
+export type { Service } from './service.ts'
+export { type TearDown, temporaryFolder } from './temporary.ts'
 export {
   alertmanager,
   amtool,

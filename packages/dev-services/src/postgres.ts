@@ -2,7 +2,8 @@ import { chmodSync } from 'node:fs'
 import { join } from 'node:path'
 import { PostgresUnavailableError, startPostgres as startEmbedded } from '@data20/embedded-postgres'
 import { ToolUnavailableError } from './errors.ts'
-import { foreignService, type Service, temporaryDirectory } from './service.ts'
+import { foreignService, type Service } from './service.ts'
+import { temporaryDirectory } from './temporary.ts'
 
 export interface PostgresServiceOptions {
   /**

@@ -1,7 +1,8 @@
 import { mkdirSync } from 'node:fs'
 import { createConnection } from 'node:net'
 import { resolve } from 'node:path'
-import { foreignService, type Service, startService, temporaryDirectory } from './service.ts'
+import { foreignService, type Service, startService } from './service.ts'
+import { temporaryDirectory } from './temporary.ts'
 import { debianTool } from './tools.ts'
 
 export interface RedisServiceOptions {

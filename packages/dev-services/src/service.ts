@@ -1,10 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { freePort } from '@data20/embedded-postgres'
+import { endChild, isRunning, trackChild } from './process.ts'
 import type { Tool } from './tools.ts'
 
 /** A running service, on the loopback interface unless the environment named another. */
@@ -37,12 +35,6 @@ export interface Launch {
 
 const START_TIMEOUT_MS = 30_000
 const STOP_TIMEOUT_MS = 5_000
-
-/** The services of this process, ended with it unless it is killed. */
-const children: Set<ChildProcess> = new Set()
-process.on('exit', () => {
-  for (const child of children) child.kill('SIGKILL')
-})
 
 /** Starts a command as a service and resolves when it is ready. Throws with what it wrote last when it ends or hangs instead. */
 export async function startService(launch: Launch): Promise<Service> {
@@ -81,13 +73,13 @@ export async function startService(launch: Launch): Promise<Service> {
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     let tail = ''
-    const remember = (chunk: Buffer) => {
+    const remember = (chunk: Buffer | string) => {
       tail = `${tail}${chunk}`.slice(-2_000)
     }
     started.stdout.on('data', remember)
     started.stderr.on('data', remember)
-    children.add(started)
-    started.once('close', () => children.delete(started)).once('error', remember)
+    trackChild(started)
+    started.once('error', (error) => remember(error.message))
 
     const deadline = Date.now() + START_TIMEOUT_MS
     while (isRunning(started) && Date.now() < deadline) {
@@ -95,17 +87,12 @@ export async function startService(launch: Launch): Promise<Service> {
       if ((await isReady(port)) && isRunning(started)) return started
       await sleep(20)
     }
-    started.kill('SIGKILL')
+    await endChild(started, 'SIGKILL', STOP_TIMEOUT_MS)
     throw new Error(`${command} did not become ready on port ${port}: ${tail}`)
   }
 
   async function end(signal: NodeJS.Signals): Promise<void> {
-    if (!isRunning(child)) return
-    const exited = once(child, 'exit')
-    child.kill(signal)
-    const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS)
-    await exited
-    clearTimeout(timer)
+    await endChild(child, signal, STOP_TIMEOUT_MS)
   }
 }
 
@@ -124,26 +111,4 @@ export function foreignService(url: string, variable: string): Service {
     kill: () => refuse('kill'),
     restart: () => refuse('restart'),
   }
-}
-
-/** A test, as far as it cleans up. */
-export interface TearDown {
-  teardown(clean: () => unknown): unknown
-}
-
-/** A new folder, deleted after what the test tears down later on: a server that is started on it has ended by then. */
-export function temporaryFolder(t: TearDown, name: string): string {
-  const { directory, dispose } = temporaryDirectory(name)
-  t.teardown(dispose)
-  return directory
-}
-
-/** A new folder for data, and what deletes it. */
-export function temporaryDirectory(name: string): { directory: string; dispose(): void } {
-  const directory = mkdtempSync(join(tmpdir(), `data20-${name}-`))
-  return { directory, dispose: () => rmSync(directory, { recursive: true, force: true, maxRetries: 5 }) }
-}
-
-function isRunning(child: ChildProcess): boolean {
-  return child.pid !== undefined && child.exitCode === null && child.signalCode === null
 }
