@@ -25,6 +25,8 @@ export async function build(config: Config, application: FastifyPluginAsync): Pr
     logController: new LogController({ disableRequestLogging: true }),
     // Wrong types and unknown fields are refused, not repaired.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
+    // Opening the database has time limits of its own: another process may migrate first, and PostgreSQL may recover from a crash.
+    pluginTimeout: 0,
     // Fastify's own answer has no code; plugins/closing.ts gives ours.
     return503OnClosing: false,
   })

@@ -101,14 +101,14 @@ const schema = Type.Object({
   MAX_JOB_BYTES: Type.Integer({
     default: 65_536,
     minimum: 1,
-    description: 'Maximum size of the parameters of a queued run as JSON. Larger ones get 413.',
+    description: 'Maximum size in bytes of the parameters of a queued run as JSON. Larger ones get 413.',
   }),
   MAX_RESULT_BYTES: Type.Integer({
     default: 8_388_608,
     minimum: 1,
     // A field of PostgreSQL holds 1 GB, a string of V8 half of that.
     maximum: 268_435_456,
-    description: 'Maximum size of a stored result as JSON. A queued run with a larger one fails.',
+    description: 'Maximum size in bytes of a stored result as JSON. A queued run with a larger one fails.',
   }),
   HISTORY_DAYS: Type.Integer({
     default: 30,
@@ -119,9 +119,9 @@ const schema = Type.Object({
   CACHE_MAX_BYTES: Type.Integer({
     default: 67_108_864,
     minimum: 0,
-    description: 'Maximum size of the cache of results in memory, which answers inline runs. 0 disables it.',
+    description: 'Maximum size in bytes of the cache of results in memory, which answers inline runs. 0 disables it.',
   }),
-  BODY_LIMIT: Type.Integer({ default: 1_048_576, minimum: 1, description: 'Maximum size of a request body.' }),
+  BODY_LIMIT: Type.Integer({ default: 1_048_576, minimum: 1, description: 'Maximum size in bytes of a request body.' }),
   METRICS_TOKEN: Type.String({ default: '', description: 'Bearer token that GET /metrics requires. Empty: none.' }),
 })
 

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type PostgresServer, startPostgres } from '@data20/embedded-postgres'
@@ -56,12 +57,16 @@ export async function openDatabase(config: Config, { isBorrowed = false } = {}):
 
 async function startServer(dataDir: string, isBorrowed: boolean): Promise<PostgresServer> {
   const directory = path.join(dataDir, 'postgres')
+  const missing = () =>
+    new ConfigError(`DATABASE_URL is not set, and no backend runs on DATA_DIR ${dataDir}; set either`)
+  // Without a server there is none to share, and starting one would make a second cluster.
+  if (isBorrowed && !existsSync(path.join(directory, 'postmaster.pid'))) throw missing()
   const server = await startPostgres({ directory }).catch((error) => {
     throw configError(`DATABASE_URL is not set, and no PostgreSQL could be started in DATA_DIR ${dataDir}`, error)
   })
   if (!isBorrowed || server.isShared) return server
   await server.stop()
-  throw new ConfigError(`DATABASE_URL is not set, and no backend runs on DATA_DIR ${dataDir}; set either`)
+  throw missing()
 }
 
 async function migrate(url: string): Promise<void> {

@@ -32,9 +32,11 @@ t.test('says in one line what is wrong with its configuration, and ends with cod
   ]
   await Promise.all(
     mistakes.map(async ([file, env, line]) => {
-      const { output, exited } = start(t, file, { PORT: '0', DATABASE_URL: postgres.url, ...env })
+      const folder = temporaryFolder(t, 'mistake')
+      const { output, exited } = start(t, file, { PORT: '0', DATABASE_URL: postgres.url, ...env }, folder)
       t.equal(await exited, 1, JSON.stringify(env))
       t.match(output.stderr, line)
+      t.strictSame(readdirSync(folder), [], 'nothing is left behind')
     }),
   )
 })

@@ -57,6 +57,6 @@ t.test('a plugin that misses one of its dependencies refuses to start', async (t
       { DATABASE_URL: postgres.url },
       fp(async (app: FastifyInstance) => void (await app.register(worker))),
     ),
-    { code: 'FST_ERR_PLUGIN_NOT_PRESENT_IN_INSTANCE', message: /'metrics' of plugin 'worker'/ },
+    { code: 'FST_ERR_PLUGIN_DEPENDENCY_NOT_REGISTERED', message: /'metrics' of plugin 'worker'/ },
   )
 })
