@@ -1,6 +1,7 @@
 /**
- * Kills the backend, a worker process, Redis and PostgreSQL again and again while runs wait and execute: `pnpm --filter backend soak`, or
- * `SOAK_ROUNDS=20 SOAK_RUNS=500 pnpm --filter backend soak`. Reports each round. Ends with exit code 1 when a run was lost.
+ * Kills the backend, a worker process, Redis and PostgreSQL again and again while runs wait and execute: `pnpm --filter
+ * backend soak`, or `SOAK_ROUNDS=20 SOAK_RUNS=500 pnpm --filter backend soak`. Reports each round. Ends with exit code
+ * 1 when a run was lost.
  */
 import t from 'tap'
 import { killEverything } from '../test/crashes/kill-everything.ts'

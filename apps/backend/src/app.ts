@@ -23,8 +23,8 @@ import { startRunRoutes } from './routes/start-run.ts'
 import { toolRoutes } from './routes/tools.ts'
 
 /**
- * Registers every plugin after those that it depends on. Fastify calls the `onClose` hooks last in, first out, so what is taken last
- * is released first.
+ * Registers every plugin after those that it depends on. Fastify calls the `onClose` hooks last in, first out, so what
+ * is taken last is released first.
  */
 async function backend(app: FastifyInstance): Promise<void> {
   await app.register(errorHandler)

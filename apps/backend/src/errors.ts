@@ -1,6 +1,6 @@
 /**
- * The errors of the application, and their codes: plain `UPPER_SNAKE`, public API. `plugins/error-handler.ts` answers them.
- * The tools throw errors of their own, see `knowledge/tools/errors.ts`.
+ * The errors of the application, and their codes: plain `UPPER_SNAKE`, public API. `plugins/error-handler.ts` answers
+ * them. The tools throw errors of their own, see `knowledge/tools/errors.ts`.
  *
  * @module
  */

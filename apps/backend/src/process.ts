@@ -16,7 +16,10 @@ export interface ProcessOptions {
   listen(app: FastifyInstance, config: Config): Promise<string>
 }
 
-/** Closing is given up this long after the time that queued runs have. Supervisors commonly wait for five seconds and more. */
+/**
+ * Closing is given up this long after the time that queued runs have. Supervisors commonly wait for five seconds and
+ * more.
+ */
 const CLOSE_TIMEOUT_MS = 2800
 /** Connections that are still busy after this time are cut. */
 const CUT_AFTER_MS = 2500
@@ -24,8 +27,8 @@ const CUT_AFTER_MS = 2500
 const START_TIMEOUT_MS = 3000
 
 /**
- * Runs the process until it is stopped. SIGINT and SIGTERM end it with code 0, and with it everything that it started. A setting that
- * cannot work ends it with code 1 and one line on the standard error.
+ * Runs the process until it is stopped. SIGINT and SIGTERM end it with code 0, and with it everything that it started.
+ * A setting that cannot work ends it with code 1 and one line on the standard error.
  */
 export async function runProcess({ load, listen }: ProcessOptions): Promise<void> {
   let isStopped = false
@@ -35,7 +38,8 @@ export async function runProcess({ load, listen }: ProcessOptions): Promise<void
   }
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
-      // npm and the terminal may both deliver the same Ctrl-C. close-with-grace exits at once on a second signal: only the first counts.
+      // npm and the terminal may both deliver the same Ctrl-C. close-with-grace exits at once on a second signal: only
+      // the first counts.
       if (!isStopped) onSignal()
       isStopped = true
     })

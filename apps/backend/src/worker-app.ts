@@ -1,6 +1,6 @@
 /**
- * The application of a worker process: executes queued runs and serves `/metrics` and `/health`. `worker-server.ts` is the process
- * around it.
+ * The application of a worker process: executes queued runs and serves `/metrics` and `/health`. `worker-server.ts` is
+ * the process around it.
  *
  * @module
  */

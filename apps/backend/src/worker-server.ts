@@ -1,5 +1,6 @@
 /**
- * A worker process: executes queued runs, and serves `/metrics` and `/health`. `node apps/backend/dist/worker-server.js`.
+ * A worker process: executes queued runs, and serves `/metrics` and `/health`. `node
+ * apps/backend/dist/worker-server.js`.
  *
  * @module
  */

@@ -1,5 +1,6 @@
 /**
- * The metrics that every process has: of the process, the machine, its requests and its tools. Other plugins add those of what they own.
+ * The metrics that every process has: of the process, the machine, its requests and its tools. Other plugins add those
+ * of what they own.
  *
  * @module
  */

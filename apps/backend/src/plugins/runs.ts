@@ -1,5 +1,6 @@
 /**
- * What inline runs need: threads that execute them, the set of those in flight, the cache of results, and the recorder of the history.
+ * What inline runs need: threads that execute them, the set of those in flight, the cache of results, and the recorder
+ * of the history.
  *
  * @module
  */

@@ -1,3 +1,8 @@
+/**
+ * The health of the process, for supervisors and load balancers.
+ *
+ * @module
+ */
 import { access } from 'node:fs/promises'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'

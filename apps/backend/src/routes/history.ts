@@ -1,3 +1,8 @@
+/**
+ * The history of runs.
+ *
+ * @module
+ */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { ApiError } from '../errors.ts'
@@ -86,7 +91,8 @@ export const historyRoutes: FastifyPluginAsyncTypebox = async (app) => {
         },
       },
       preValidation(request, _reply, done) {
-        // A query holds strings, and Ajv converts no types here. A limit that is not a number becomes NaN, which is refused.
+        // A query holds strings, and Ajv converts no types here. A limit that is not a number becomes NaN, which is
+        // refused.
         const query = request.query as { limit?: unknown }
         if (query.limit !== undefined) query.limit = Number(query.limit)
         done()

@@ -1,3 +1,8 @@
+/**
+ * Schemas that several routes share.
+ *
+ * @module
+ */
 import { Type } from 'typebox'
 
 /** The body of every error answer. That of a run that did not complete also identifies the run. */

@@ -1,3 +1,8 @@
+/**
+ * Starts runs, inline and queued.
+ *
+ * @module
+ */
 import { randomUUID } from 'node:crypto'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply } from 'fastify'
@@ -45,8 +50,8 @@ interface Call {
 }
 
 /**
- * `POST /api/run`: runs a tool while the caller waits, or accepts a run for the queue. A caller that leaves, and a shutdown, cancel an
- * inline run.
+ * `POST /api/run`: runs a tool while the caller waits, or accepts a run for the queue. A caller that leaves, and a
+ * shutdown, cancel an inline run.
  */
 export const startRunRoutes: FastifyPluginAsyncTypebox = async (app) => {
   const { config, resultCache: cache, running, runQueue, runRecorder, runStore, toolMetrics, toolPool } = app
@@ -80,7 +85,9 @@ export const startRunRoutes: FastifyPluginAsyncTypebox = async (app) => {
     },
   )
 
-  /** Validates a call, once for its whole life. Throws for an unknown tool and for wrong parameters, and counts both. */
+  /**
+   * Validates a call, once for its whole life. Throws for an unknown tool and for wrong parameters, and counts both.
+   */
   function parseCall(tool: string, params: unknown): Call {
     try {
       return { tool, params: parseParameters(findTool(tool), params) }
@@ -93,7 +100,10 @@ export const startRunRoutes: FastifyPluginAsyncTypebox = async (app) => {
     }
   }
 
-  /** Promises the run: once its row is committed it cannot be lost. While the queue is down, the outbox takes it there later. */
+  /**
+   * Promises the run: once its row is committed it cannot be lost. While the queue is down, the outbox takes it there
+   * later.
+   */
   async function accept({ tool, params }: Call, reply: FastifyReply): Promise<never> {
     const bytes = Buffer.byteLength(JSON.stringify(params))
     if (bytes > maxJobBytes) {

@@ -1,3 +1,8 @@
+/**
+ * The list of tools.
+ *
+ * @module
+ */
 import { disposeHook } from '@data20/cache-metrics'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { LRUCache } from 'lru-cache'

@@ -1,6 +1,6 @@
 /**
- * The outbox: takes accepted runs to the queue, whatever fails in between. The row in the database is the source of truth; the outbox
- * adds to the queue what is missing there.
+ * The outbox: takes accepted runs to the queue, whatever fails in between. The row in the database is the source of
+ * truth; the outbox adds to the queue what is missing there.
  *
  * @module
  */
@@ -22,9 +22,9 @@ export interface OutboxOptions {
 /** Sweeps at the start, and then on a timer. */
 export interface Outbox {
   /**
-   * Adds the runs that never were in the queue, and looks there for the runs that were not seen for the longest time. Repeats while it
-   * finds missing runs. One process sweeps at a time; in the others, and while the database or the queue is down, nothing happens.
-   * Never rejects.
+   * Adds the runs that never were in the queue, and looks there for the runs that were not seen for the longest time.
+   * Repeats while it finds missing runs. One process sweeps at a time; in the others, and while the database or the
+   * queue is down, nothing happens. Never rejects.
    */
   sweep(): Promise<void>
   /** Stops the timer. Resolves when no sweep is in progress. */

@@ -1,6 +1,6 @@
 /**
- * The queue: BullMQ on Redis when `REDIS_URL` is set, else on the database. A job holds the id of its run only and is removed when the
- * run has ended; the {@link RunStore} is the source of truth.
+ * The queue: BullMQ on Redis when `REDIS_URL` is set, else on the database. A job holds the id of its run only and is
+ * removed when the run has ended; the {@link RunStore} is the source of truth.
  *
  * @module
  */
@@ -47,8 +47,9 @@ const RECONNECT_MS = 1000
 const CONNECT_ATTEMPTS = 5
 
 /**
- * Connects to the queue, and on PostgreSQL brings its schema up to date. Redis may be down: the connection is made when it comes back.
- * PostgreSQL has to be up, since BullMQ memoizes the first failure of a connection; rejects when it is not.
+ * Connects to the queue, and on PostgreSQL brings its schema up to date. Redis may be down: the connection is made when
+ * it comes back. PostgreSQL has to be up, since BullMQ memoizes the first failure of a connection; rejects when it is
+ * not.
  */
 export async function openRunQueue(config: Config, databaseUrl: string): Promise<RunQueue> {
   const { QUEUE_NAME: name, REDIS_URL: redisUrl } = config
@@ -142,8 +143,9 @@ export async function openRunQueue(config: Config, databaseUrl: string): Promise
 }
 
 /**
- * A client whose connection may break at any time. A pool listens to a client while it is idle, and BullMQ uses clients without a
- * listener of its own: the server's shutdown between two queries would end the process. The next query rejects in any case.
+ * A client whose connection may break at any time. A pool listens to a client while it is idle, and BullMQ uses clients
+ * without a listener of its own: the server's shutdown between two queries would end the process. The next query
+ * rejects in any case.
  */
 class PatientClient extends pg.Client {
   constructor(config?: string | pg.ClientConfig) {

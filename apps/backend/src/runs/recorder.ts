@@ -15,8 +15,8 @@ export interface RecorderOptions {
 }
 
 /**
- * Inline runs never wait for the database. A run that cannot be written is missing from the history; the log says so, and
- * `db_query_errors_total{operation="INSERT"}` counts it.
+ * Inline runs never wait for the database. A run that cannot be written is missing from the history; the log says so,
+ * and `db_query_errors_total{operation="INSERT"}` counts it.
  */
 export interface RunRecorder {
   /** Writes a run that has ended. Never throws. */

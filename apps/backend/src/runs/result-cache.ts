@@ -17,7 +17,10 @@ export interface CachedResult {
 export interface ResultCache {
   /** The cache itself, for its metrics. */
   readonly entries: LRUCache<string, CachedResult>
-  /** Resolves to the key of a run on the documents as they are now, `undefined` when they cannot be listed. Never rejects. */
+  /**
+   * Resolves to the key of a run on the documents as they are now, `undefined` when they cannot be listed. Never
+   * rejects.
+   */
   keyOf(tool: string, parameters: Record<string, unknown>): Promise<string | undefined>
 }
 

@@ -1,6 +1,6 @@
 /**
- * The inline runs in flight: each from the moment when its request is handled, so that a client that leaves and a shutdown find it
- * in whatever it waits for.
+ * The inline runs in flight: each from the moment when its request is handled, so that a client that leaves and a
+ * shutdown find it in whatever it waits for.
  *
  * @module
  */
@@ -21,7 +21,10 @@ export interface RunningRun {
 
 /** The inline runs in flight. */
 export interface RunningSet {
-  /** Adds a run, to be called before anything is awaited. It aborts when the client leaves, at once if it has left already. */
+  /**
+   * Adds a run, to be called before anything is awaited. It aborts when the client leaves, at once if it has left
+   * already.
+   */
   begin(response: ServerResponse): RunningRun
   /** Aborts every run, and each later one as it begins. */
   abort(reason: ApiError): void

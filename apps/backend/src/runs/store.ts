@@ -76,7 +76,10 @@ export interface HistoryFilter {
   after?: HistoryPosition | undefined
 }
 
-/** The runs in the database. Every method rejects with a {@link DatabaseUnavailableError} when the database does not answer in time. */
+/**
+ * The runs in the database. Every method rejects with a {@link DatabaseUnavailableError} when the database does not
+ * answer in time.
+ */
 export interface RunStore {
   /** Resolves when the database answers. */
   check(): Promise<void>

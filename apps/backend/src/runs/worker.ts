@@ -31,8 +31,9 @@ export interface RunWorkerOptions {
 /** A worker that takes runs until it is closed. */
 export interface RunWorker {
   /**
-   * Takes no further run. Attempts that do not finish in time go back to the queue. Resolves when none is in progress, or after
-   * `closeGraceMs` and one second: a lock that nobody renews expires, and another process takes its run. Idempotent.
+   * Takes no further run. Attempts that do not finish in time go back to the queue. Resolves when none is in progress,
+   * or after `closeGraceMs` and one second: a lock that nobody renews expires, and another process takes its run.
+   * Idempotent.
    */
   close(): Promise<void>
 }
@@ -64,8 +65,8 @@ export function startRunWorker(options: RunWorkerOptions): RunWorker {
   }
 
   /**
-   * Makes a worker and runs it. BullMQ memoizes the first failure of a connection to PostgreSQL, and a worker with such a connection asks
-   * for jobs in a busy loop, so a worker that gets no connection is replaced.
+   * Makes a worker and runs it. BullMQ memoizes the first failure of a connection to PostgreSQL, and a worker with such
+   * a connection asks for jobs in a busy loop, so a worker that gets no connection is replaced.
    */
   async function work(): Promise<void> {
     while (!closing.signal.aborted) {
@@ -122,7 +123,9 @@ export function startRunWorker(options: RunWorkerOptions): RunWorker {
     return json
   }
 
-  /** Resolves to what the database answers. When it does not answer, the run is delayed, which is no failure of the run. */
+  /**
+   * Resolves to what the database answers. When it does not answer, the run is delayed, which is no failure of the run.
+   */
   async function stored<Value>(job: Job, token: string | undefined, work: () => Promise<Value>): Promise<Value> {
     try {
       return await work()

@@ -1,4 +1,7 @@
-/** Kills processes, brokers and databases: for the test once, for the soak again and again. Every run answered 202 has to complete. */
+/**
+ * Kills processes, brokers and databases: for the test once, for the soak again and again. Every run answered 202 has
+ * to complete.
+ */
 import { type Service, startPostgres, startRedis } from '@data20/dev-services'
 import type { Test } from 'tap'
 import {

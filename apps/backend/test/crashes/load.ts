@@ -60,7 +60,10 @@ async function countOpen(url: string): Promise<{ queued: number; running: number
   }
 }
 
-/** Resolves to the number of attempts when all runs have completed. Throws for a run that ended in another way or is not known. */
+/**
+ * Resolves to the number of attempts when all runs have completed. Throws for a run that ended in another way or is not
+ * known.
+ */
 export async function untilCompleted(url: string, ids: string[]): Promise<number> {
   const open = new Set(ids)
   let attempts = 0
