@@ -20,9 +20,9 @@ export interface ProcessOptions {
  * Closing is given up this long after the time that queued runs have. Supervisors commonly wait for five seconds and
  * more.
  */
-const CLOSE_TIMEOUT_MS = 2800
-/** Connections that are still busy after this time are cut. */
-const CUT_AFTER_MS = 2500
+const CLOSE_TIMEOUT_MS = 3200
+/** Connections that are still busy after this time are cut, which leaves time to close the database. */
+const CUT_AFTER_MS = 2000
 /** A start that does not end is given up this long after a signal. */
 const START_TIMEOUT_MS = 3000
 

@@ -41,7 +41,7 @@ t.test('says in one line what is wrong with its configuration, and ends with cod
   )
 })
 
-// Code 0 includes the time limit: closing that takes more than CLOSE_GRACE_MS and 2.8 s is given up with code 1.
+// Code 0 includes the time limit: closing that takes more than CLOSE_GRACE_MS and 3.2 s is given up with code 1.
 
 t.test('ends with code 0 on a signal while it starts, and leaves nothing behind', async (t) => {
   const folder = temporaryFolder(t, 'start')
