@@ -1,9 +1,7 @@
 /** Runs the backend of the workspace as a process, and can break parts of it. */
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { cpSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
-import { until } from '@data20/dev-services'
+import { type StartedProcess, startProcess, until } from '@data20/dev-services'
 import pg from 'pg'
 import type { Test } from 'tap'
 import { MONITORING } from './helpers.ts'
@@ -38,20 +36,17 @@ export async function createBackend(t: Test, { directory, postgresUrl, port }: B
   const documents = join(directory, 'documents')
   cpSync(FIXTURE, documents, { recursive: true })
   const databaseUrl = await createDatabase(t, postgresUrl)
-  let child: ChildProcess | undefined
+  let server: StartedProcess | undefined
   let isOver = false
   t.teardown(() => {
     isOver = true
     return kill()
   })
-  // An aborted test run leaves no process behind.
-  process.once('exit', () => child?.kill('SIGKILL'))
   return { port, url, start, kill, withoutDocuments, withoutTable }
 
   async function start(): Promise<void> {
     if (isOver) throw new Error('The test is over')
     const env = {
-      ...process.env,
       PORT: String(port),
       HOST: '127.0.0.1',
       DATA_DIR: join(directory, 'data'),
@@ -62,16 +57,13 @@ export async function createBackend(t: Test, { directory, postgresUrl, port }: B
       QUEUE_ATTEMPTS: '2',
       QUEUE_BACKOFF_MS: '0',
     }
-    child = spawn(process.execPath, [SERVER], { env, stdio: ['ignore', 'ignore', 'inherit'] })
+    server = startProcess(t, SERVER, { env })
     const ask = () => fetch(`${url}/health/ready`, { signal: AbortSignal.timeout(ANSWER_MS) })
     await until('the backend to be ready', async () => (await ask()).ok)
   }
 
   async function kill(): Promise<void> {
-    if (!child || child.exitCode !== null || child.signalCode !== null) return
-    const exited = once(child, 'exit')
-    child.kill('SIGKILL')
-    await exited
+    await server?.end('SIGKILL')
   }
 
   async function withoutDocuments(work: () => Promise<void>): Promise<void> {

@@ -1,10 +1,10 @@
 /**
- * Kills the backend, a worker, Redis and PostgreSQL again and again while runs wait and run: `pnpm --filter backend soak`, or
- * `SOAK_ROUNDS=20 SOAK_RUNS=500 pnpm --filter backend soak`. Tells of each round, and
- * ends by itself, with exit code 1 when a run was lost.
+ * Kills the backend, a worker process, Redis and PostgreSQL again and again while runs wait and execute: `pnpm --filter
+ * backend soak`, or `SOAK_ROUNDS=20 SOAK_RUNS=500 pnpm --filter backend soak`. Reports each round. Ends with exit code
+ * 1 when a run was lost.
  */
 import t from 'tap'
-import { killEverything } from '../test/crashes.ts'
+import { killEverything } from '../test/crashes/kill-everything.ts'
 
 const ROUNDS = Number(process.env.SOAK_ROUNDS ?? 5)
 const RUNS = Number(process.env.SOAK_RUNS ?? 200)

@@ -8,25 +8,24 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { envSchema } from 'env-schema'
 import { type Static, Type } from 'typebox'
-import { ConfigError } from './config-error.ts'
+import { ConfigError } from './errors.ts'
 
 const schema = Type.Object({
   PORT: Type.Integer({
     default: 8001,
     minimum: 0,
     maximum: 65_535,
-    description: 'Port to listen on; 0 for any free one.',
+    description: 'Port to listen on. 0: any free one.',
   }),
   HOST: Type.String({ default: '127.0.0.1', minLength: 1, description: 'Address to listen on.' }),
   DOCS_DIR: Type.String({
     default: '',
     description: "Folder of Markdown documents. Default: the installed Fastify's documentation.",
   }),
-  DATA_DIR: Type.String({ default: '.data', minLength: 1, description: 'Folder for what the backend keeps.' }),
+  DATA_DIR: Type.String({ default: '.data', minLength: 1, description: 'Folder for the data of the backend.' }),
   DATABASE_URL: Type.String({
     default: '',
-    description:
-      'PostgreSQL for the runs and their queue. Default: one that the backend starts, with its data in DATA_DIR.',
+    description: 'PostgreSQL for the runs and their queue. Default: the backend starts one, with its data in DATA_DIR.',
   }),
   REDIS_URL: Type.String({ default: '', description: 'Redis for the queue. Default: the queue is in PostgreSQL.' }),
   LOG_LEVEL: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], { default: 'info' }),
@@ -34,42 +33,47 @@ const schema = Type.Object({
     default: 600_000,
     minimum: 1,
     maximum: 2_147_483_647,
-    description: 'Time limit of one run, and of each attempt of a queued run.',
+    description: 'Time limit of an inline run, and of each attempt of a queued run.',
   }),
   MAX_CONCURRENT_RUNS: Type.Integer({
     default: 4,
     minimum: 1,
-    description: 'Inline runs at the same time; further ones get 503.',
+    description: 'Inline runs that execute at the same time. Further ones get 503.',
   }),
-  MAX_WORKER_THREADS: Type.Integer({ default: 2, minimum: 1, maximum: 64, description: 'Threads for inline runs.' }),
+  MAX_WORKER_THREADS: Type.Integer({
+    default: 2,
+    minimum: 1,
+    maximum: 64,
+    description: 'Threads that execute inline runs.',
+  }),
   WORKERS: Type.Integer({
     default: 1,
     minimum: 0,
     maximum: 1,
-    description: 'Whether the backend works off queued runs itself: 1, or 0 to leave them to `worker` processes.',
+    description: '1: the backend executes queued runs itself. 0: it leaves them to worker processes.',
   }),
   WORKER_CONCURRENCY: Type.Integer({
     default: 2,
     minimum: 1,
     maximum: 64,
-    description: 'Queued runs at the same time in one process, each on a thread of its own.',
+    description: 'Queued runs that one process executes at the same time, each on its own thread.',
   }),
   WORKER_LOCK_MS: Type.Integer({
     default: 10_000,
     minimum: 1000,
-    description: 'Time after which the runs of a killed process are taken up by another: this, and half of it more.',
+    description: 'Another process takes over the runs of a killed one after this time and up to half of it more.',
   }),
   METRICS_PORT: Type.Integer({
     default: 8002,
     minimum: 0,
     maximum: 65_535,
-    description: 'Port of a `worker` process for /metrics and /health, 0 for none; a free one where 8002 is taken.',
+    description: 'Port of a worker process for /metrics and /health; 0 for none. If 8002 is taken, a free one.',
   }),
   CLOSE_GRACE_MS: Type.Integer({
     default: 1500,
     minimum: 0,
     maximum: 3_600_000,
-    description: 'Time that queued runs have to finish when the process is stopped; then they go back to the queue.',
+    description: 'Time that queued runs have to finish when the process is stopped. Then they go back to the queue.',
   }),
   QUEUE_NAME: Type.String({
     default: 'runs',
@@ -80,48 +84,48 @@ const schema = Type.Object({
     default: 3,
     minimum: 1,
     maximum: 100,
-    description: 'Attempts of a queued run until it has failed.',
+    description: 'Attempts of a queued run before it fails for good.',
   }),
   QUEUE_BACKOFF_MS: Type.Integer({
     default: 1000,
     minimum: 0,
     maximum: 3_600_000,
-    description: 'Time before the second attempt; it doubles with each further one.',
+    description: 'Delay before the second attempt. It doubles with each further attempt.',
   }),
   RECONCILE_MS: Type.Integer({
     default: 5000,
     minimum: 100,
     maximum: 3_600_000,
-    description: 'Time between two looks for queued runs that are missing in the queue.',
+    description: 'Interval of the search for accepted runs that are missing in the queue.',
   }),
   MAX_JOB_BYTES: Type.Integer({
     default: 65_536,
     minimum: 1,
-    description: 'Bytes of the parameters of a queued run at most, as JSON; more get 413.',
+    description: 'Maximum size in bytes of the parameters of a queued run as JSON. Larger ones get 413.',
   }),
   MAX_RESULT_BYTES: Type.Integer({
     default: 8_388_608,
     minimum: 1,
-    // A field of PostgreSQL ends at 1 GB, a string of V8 at half of it.
+    // A field of PostgreSQL holds 1 GB, a string of V8 half of that.
     maximum: 268_435_456,
-    description: 'Bytes of a result that is stored, as JSON. A queued run with a larger one fails.',
+    description: 'Maximum size in bytes of a stored result as JSON. A queued run with a larger one fails.',
   }),
   HISTORY_DAYS: Type.Integer({
     default: 30,
     minimum: 1,
     maximum: 36_500,
-    description: 'Days for which a run is kept after its end.',
+    description: 'Days that a run is kept after its end.',
   }),
   CACHE_MAX_BYTES: Type.Integer({
     default: 67_108_864,
     minimum: 0,
-    description: 'Bytes of results kept in memory to answer inline runs that were done before; 0 for none.',
+    description: 'Maximum size in bytes of the cache of results in memory, which answers inline runs. 0 disables it.',
   }),
-  BODY_LIMIT: Type.Integer({ default: 1_048_576, minimum: 1, description: 'Bytes of a request body at most.' }),
-  METRICS_TOKEN: Type.String({ default: '', description: 'Bearer token that GET /metrics asks for; none when empty.' }),
+  BODY_LIMIT: Type.Integer({ default: 1_048_576, minimum: 1, description: 'Maximum size in bytes of a request body.' }),
+  METRICS_TOKEN: Type.String({ default: '', description: 'Bearer token that GET /metrics requires. Empty: none.' }),
 })
 
-/** The configuration of one backend, complete. */
+/** The complete configuration of one process. */
 export type Config = Static<typeof schema>
 
 /** Reads and checks the configuration. Throws a {@link ConfigError}. */
@@ -131,7 +135,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   )
   const config = check(given)
   config.DOCS_DIR = path.resolve(config.DOCS_DIR || fastifyDocumentation())
-  // Relative to where the command was typed: `pnpm --filter` runs scripts in the folder of the package.
+  // Relative to the folder where the command was typed: `pnpm --filter` runs scripts in the folder of the package.
   config.DATA_DIR = path.resolve(env.INIT_CWD ?? '', config.DATA_DIR)
   checkFolder('DOCS_DIR', config.DOCS_DIR)
   checkUrl('DATABASE_URL', config.DATABASE_URL, ['postgres:', 'postgresql:'])
@@ -156,7 +160,7 @@ function check(data: Record<string, unknown>): Config {
 
 function checkFolder(name: string, folder: string): void {
   try {
-    if (!statSync(folder).isDirectory()) throw new Error('it is no folder')
+    if (!statSync(folder).isDirectory()) throw new Error('not a folder')
     accessSync(folder, constants.R_OK | constants.X_OK)
   } catch (error) {
     throw new ConfigError(`${name} must be a folder that can be read, got "${folder}" (${(error as Error).message})`, {
@@ -167,7 +171,7 @@ function checkFolder(name: string, folder: string): void {
 
 function checkUrl(name: string, url: string, protocols: string[]): void {
   if (url === '' || (URL.canParse(url) && protocols.includes(new URL(url).protocol))) return
-  // Not the value itself: it may hold a password.
+  // Without the value, which may hold a password.
   throw new ConfigError(`${name} must be an address that starts with ${protocols.join('// or ')}//`)
 }
 

@@ -1,32 +1,33 @@
 /**
- * The database: a PostgreSQL of the process's own, or the one that `DATABASE_URL` names, with the schema as it has to be.
+ * Opens the database: a PostgreSQL that this process starts, or the one that `DATABASE_URL` names. Migrates its schema.
  *
  * @module
  */
+import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type PostgresServer, startPostgres } from '@data20/embedded-postgres'
 import { runner } from 'node-pg-migrate'
 import pg from 'pg'
 import type { Config } from './config.ts'
-import { ConfigError } from './config-error.ts'
+import { ConfigError } from './errors.ts'
 
-/** A database that can be used. */
+/** A database with an up-to-date schema. */
 export interface Database {
   url: string
-  /** Where it comes from, for a log line. */
+  /** The origin of the database, for a log line. */
   source: string
-  /** Ends a server that this process started; to be called after all that uses it is closed. */
+  /** Stops the server if this process started it. To be called after everything that uses it is closed. */
   close(): Promise<void>
 }
 
-/** The schema of every table of the backend, so that a database can be shared. */
+/** The schema of every table of the backend, so that it can share a database. */
 export const SCHEMA = 'data20'
 
-/** Bounds on what the database may take, so that nobody waits for one that hangs: milliseconds. */
+/** Time limits of connections and queries, in milliseconds, so that no caller waits for a database that hangs. */
 export const DATABASE_TIMEOUTS = {
   connectionTimeoutMillis: 2000,
-  // The server's own limit, and ours for a server that does not answer at all.
+  // The limit of the server, and that of the client for a server that does not answer.
   statement_timeout: 10_000,
   query_timeout: 11_000,
   keepAlive: true,
@@ -34,12 +35,12 @@ export const DATABASE_TIMEOUTS = {
 
 const MIGRATIONS = fileURLToPath(new URL('../migrations', import.meta.url))
 const CONNECT_TIMEOUT_MS = 5000
-/** As long as another process may take to migrate before us. */
+/** Time that another process may take to migrate before us. */
 const MIGRATE_TIMEOUT_MS = 60_000
 
 /**
- * Finds or starts the database and brings its schema up to date; several processes at once do so one after another.
- * With `isBorrowed` no server is started: where `DATABASE_URL` is not set, one that another process runs has to be there.
+ * Finds or starts the database and migrates its schema. Processes that do so at the same time wait for each other.
+ * With `isBorrowed` no server is started: without a `DATABASE_URL`, another process has to run one on `DATA_DIR`.
  * Throws a {@link ConfigError} for a database that cannot be reached or started.
  */
 export async function openDatabase(config: Config, { isBorrowed = false } = {}): Promise<Database> {
@@ -56,12 +57,16 @@ export async function openDatabase(config: Config, { isBorrowed = false } = {}):
 
 async function startServer(dataDir: string, isBorrowed: boolean): Promise<PostgresServer> {
   const directory = path.join(dataDir, 'postgres')
+  const missing = () =>
+    new ConfigError(`DATABASE_URL is not set, and no backend runs on DATA_DIR ${dataDir}; set either`)
+  // Without a server there is none to share, and starting one would make a second cluster.
+  if (isBorrowed && !existsSync(path.join(directory, 'postmaster.pid'))) throw missing()
   const server = await startPostgres({ directory }).catch((error) => {
     throw configError(`DATABASE_URL is not set, and no PostgreSQL could be started in DATA_DIR ${dataDir}`, error)
   })
   if (!isBorrowed || server.isShared) return server
   await server.stop()
-  throw new ConfigError(`DATABASE_URL is not set, and no backend runs on DATA_DIR ${dataDir}; set either`)
+  throw missing()
 }
 
 async function migrate(url: string): Promise<void> {
@@ -70,7 +75,7 @@ async function migrate(url: string): Promise<void> {
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     statement_timeout: MIGRATE_TIMEOUT_MS,
   })
-  // A connection that breaks shows in the query that is under way.
+  // A connection that breaks rejects the query in flight.
   client.on('error', () => {})
   try {
     await client.connect()
@@ -85,7 +90,7 @@ async function migrate(url: string): Promise<void> {
       schema: SCHEMA,
       createSchema: true,
       migrationsTable: 'migrations',
-      // Waits for a process that migrates at this moment.
+      // Waits while another process migrates.
       advisoryLockMode: 'wait',
       log: () => {},
     })
@@ -96,10 +101,10 @@ async function migrate(url: string): Promise<void> {
   }
 }
 
-/** One line, whatever PostgreSQL said. */
+/** Returns an error of one line, however many PostgreSQL wrote. */
 function configError(what: string, cause: unknown): ConfigError {
   const { message, code } = cause as NodeJS.ErrnoException
-  // An address that resolves to several has one error for each and no message of its own.
+  // A name that resolves to several addresses gives an error without a message of its own.
   const reason = (message || code || String(cause)).trim().replace(/\s*\n\s*/g, '; ')
   return new ConfigError(`${what}: ${reason}`, { cause })
 }

@@ -1,85 +1,88 @@
 /**
- * Errors as callers of the API see them: `{ statusCode, code, error, message, details? }`, whatever went wrong.
+ * The errors of the application, and their codes: plain `UPPER_SNAKE`, public API. `plugins/error-handler.ts` answers
+ * them. The tools throw errors of their own, see `knowledge/tools/errors.ts`.
  *
  * @module
  */
-import { STATUS_CODES } from 'node:http'
-import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
-import { type Static, Type } from 'typebox'
 
-/** What every error answer holds; a run that failed says so beside it. */
-export const ErrorBody = Type.Object({
-  statusCode: Type.Integer(),
-  code: Type.String({ description: 'For programs: what went wrong.' }),
-  error: Type.String({ description: 'The name of the status.' }),
-  message: Type.String({ description: 'For people: what went wrong.' }),
-  details: Type.Optional(Type.Array(Type.Object({ field: Type.String(), message: Type.String() }))),
-  run_id: Type.Optional(Type.String()),
-  tool: Type.Optional(Type.String()),
-  status: Type.Optional(Type.String()),
-})
+/** Rejects a setting. The message names the variable and fits one line. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+}
 
-/** A field of a request and what is wrong with it. */
+/** Names a field of a request and says what is wrong with it. */
 export interface Detail {
   field: string
   message: string
 }
 
-/** An error with everything that its answer says. */
+/** What an {@link ApiError} may hold beside its code and its message. */
+export interface ApiErrorOptions extends ErrorOptions {
+  details?: Detail[] | undefined
+  /** Headers of the answer. */
+  headers?: Record<string, string> | undefined
+}
+
+/** Answers a request with a status of its own. Callers are told its message and its code. */
 export class ApiError extends Error {
+  override readonly name: string = 'ApiError'
   readonly statusCode: number
   readonly code: string
-  /** Further members of the answer. */
-  readonly members: Partial<Static<typeof ErrorBody>>
+  readonly details: Detail[] | undefined
+  readonly headers: Record<string, string> | undefined
 
-  constructor(
-    statusCode: number,
-    code: string,
-    message: string,
-    members: Partial<Static<typeof ErrorBody>> = {},
-    options?: ErrorOptions,
-  ) {
+  constructor(statusCode: number, code: string, message: string, options: ApiErrorOptions = {}) {
     super(message, options)
     this.statusCode = statusCode
     this.code = code
-    this.members = members
+    this.details = options.details
+    this.headers = options.headers
   }
 }
 
-/** Answers any error in the one shape; what is not the caller's fault is logged, and only its name is told. */
-export function answerError(
-  error: FastifyError | ApiError | Error,
-  request: FastifyRequest,
-  reply: FastifyReply,
-): void {
-  const { statusCode: given, code = 'INTERNAL_SERVER_ERROR' } = error as Partial<FastifyError>
-  const statusCode = given !== undefined && given >= 400 && given < 600 ? given : 500
-  const isKnown = error instanceof ApiError || statusCode < 500 || code.startsWith('FST_')
-  if (statusCode >= 500 && statusCode !== 503) request.log.error({ err: error }, 'request failed')
-  const details = detailsOf(error)
-  reply.code(statusCode).send({
-    statusCode,
-    code,
-    error: STATUS_CODES[statusCode] ?? 'Error',
-    message: isKnown ? error.message : 'Something failed inside; the log has it',
-    ...(details && { details }),
-    ...(error instanceof ApiError ? error.members : {}),
-  })
+/** What identifies a run to its caller. */
+export interface RunIdentity {
+  id: string
+  tool: string
 }
 
-/** Answers a request that matched no route. */
-export function answerNotFound(request: FastifyRequest, reply: FastifyReply): void {
-  answerError(
-    new ApiError(404, 'NOT_FOUND', `Nothing is at ${request.method} ${request.url.slice(0, 200)}`),
-    request,
-    reply,
-  )
+/** How a run that did not complete ended. */
+export type FailedStatus = 'failed' | 'timeout' | 'cancelled'
+
+/** What a {@link RunFailure} may hold beside what every {@link ApiError} has. */
+export interface RunFailureOptions extends ApiErrorOptions {
+  status?: FailedStatus
+  isPermanent?: boolean
 }
 
-function detailsOf(error: Partial<FastifyError>): Detail[] | undefined {
-  return error.validation?.map(({ instancePath, params, message = '' }) => {
-    const { missingProperty, additionalProperty } = params as Record<string, string | undefined>
-    const field = [...instancePath.split('/'), missingProperty ?? additionalProperty ?? ''].filter(Boolean).join('.')
-    return { field, message }
-  })
+/** Says why a run did not complete: in the answer, in the history, and to the queue. */
+export class RunFailure extends ApiError {
+  override readonly name = 'RunFailure'
+  readonly run: RunIdentity
+  readonly status: FailedStatus
+  /** Another attempt would end in the same way. */
+  readonly isPermanent: boolean
+
+  constructor(
+    run: RunIdentity,
+    statusCode: number,
+    code: string,
+    message: string,
+    { status = 'failed', isPermanent = false, ...options }: RunFailureOptions = {},
+  ) {
+    super(statusCode, code, message, options)
+    this.run = run
+    this.status = status
+    this.isPermanent = isPermanent
+  }
+}
+
+/** Reports that the database did not answer in time; `cause` is what the driver said. */
+export class DatabaseUnavailableError extends Error {
+  override readonly name = 'DatabaseUnavailableError'
+  readonly code = 'DATABASE_UNAVAILABLE'
+
+  constructor(cause: unknown) {
+    super('The database cannot be reached; try again later', { cause })
+  }
 }

@@ -1,5 +1,5 @@
 /**
- * What package.json says of this application.
+ * The name and the version in package.json.
  *
  * @module
  */

@@ -1,41 +1,45 @@
 /**
- * What makes an application a process: it starts, listens, says so, and closes gracefully when it is told to.
+ * Runs an application as a process: starts it, listens, prints the address, and shuts down gracefully.
  *
  * @module
  */
 import closeWithGrace from 'close-with-grace'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import type { Config } from './config.ts'
-import { ConfigError } from './config-error.ts'
+import { ConfigError } from './errors.ts'
 
-/** An application and where it listens. */
+/** An application and its address. */
 export interface ProcessOptions {
-  /** Loads the function that builds it, which takes a second: signals are listened to and the configuration is checked by then. */
-  load(): Promise<(config: Config) => Promise<FastifyInstance>>
-  /** Resolves when the application listens, to what is then written to the standard output. */
+  /** Imports the application, which takes a second. Signals are handled and the configuration is checked before. */
+  load(): Promise<{ default: FastifyPluginAsync }>
+  /** Resolves when the application listens, to the message for the standard output. */
   listen(app: FastifyInstance, config: Config): Promise<string>
 }
 
-/** Closing is given up as long after the time that queued runs have; whoever stopped the process waits for five seconds. */
-const CLOSE_TIMEOUT_MS = 2800
-/** Connections that are still busy then are cut. */
-const CUT_AFTER_MS = 2500
-/** A start that does not end is given up as long after a signal. */
+/**
+ * Closing is given up this long after the time that queued runs have. Supervisors commonly wait for five seconds and
+ * more.
+ */
+const CLOSE_TIMEOUT_MS = 3200
+/** Connections that are still busy after this time are cut, which leaves time to close the database. */
+const CUT_AFTER_MS = 2000
+/** A start that does not end is given up this long after a signal. */
 const START_TIMEOUT_MS = 3000
 
 /**
- * Runs the process until it is stopped. SIGINT and SIGTERM end it with code 0 and everything that it started with it; a setting that
- * cannot work is one line on the standard error, and code 1.
+ * Runs the process until it is stopped. SIGINT and SIGTERM end it with code 0, and with it everything that it started.
+ * A setting that cannot work ends it with code 1 and one line on the standard error.
  */
 export async function runProcess({ load, listen }: ProcessOptions): Promise<void> {
   let isStopped = false
-  // What is being started cannot be closed yet: it is when it is there.
+  // An application that starts cannot be closed yet. It is closed as soon as it has started.
   let onSignal = (): void => {
     setTimeout(() => process.exit(0), START_TIMEOUT_MS).unref()
   }
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
-      // npm and the terminal may both deliver the same Ctrl-C, which close-with-grace takes for impatience: the first counts.
+      // npm and the terminal may both deliver the same Ctrl-C. close-with-grace exits at once on a second signal: only
+      // the first counts.
       if (!isStopped) onSignal()
       isStopped = true
     })
@@ -44,10 +48,10 @@ export async function runProcess({ load, listen }: ProcessOptions): Promise<void
   try {
     const { readConfig } = await import('./config.ts')
     const config = readConfig()
-    const build = await load()
-    // Nothing is started yet.
+    const [{ default: application }, { build }] = await Promise.all([load(), import('./build.ts')])
+    // Nothing has started yet.
     if (isStopped) process.exit(0)
-    const app = await build(config)
+    const app = await build(config, application)
     const { close, uninstall } = closeWithGrace(
       { delay: config.CLOSE_GRACE_MS + CLOSE_TIMEOUT_MS, logger: app.log, skip: ['SIGINT', 'SIGTERM'] },
       async ({ err }) => {
@@ -73,7 +77,7 @@ export async function runProcess({ load, listen }: ProcessOptions): Promise<void
   }
 }
 
-/** Listens, and resolves to the address as a person types it. Throws a {@link ConfigError} that names the variable. */
+/** Listens, and resolves to the URL. Throws a {@link ConfigError} that names the variable. */
 export async function listenOn(
   app: FastifyInstance,
   host: string,
@@ -92,17 +96,17 @@ function listenError(error: NodeJS.ErrnoException, host: string, port: number, p
   switch (error.code) {
     case 'EADDRINUSE':
       return new ConfigError(
-        `${portVariable} ${port} is in use on ${host}; set ${portVariable} to another one`,
+        `${portVariable} ${port} is in use on ${host}; set ${portVariable} to another port`,
         options,
       )
     case 'EACCES':
       return new ConfigError(
-        `${portVariable} ${port} may not be listened on by this user; set ${portVariable} to one above 1023`,
+        `${portVariable} ${port} needs privileges; set ${portVariable} to a port above 1023`,
         options,
       )
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
-      return new ConfigError(`HOST ${host} is no address of this machine`, options)
+      return new ConfigError(`HOST ${host} is not an address of this machine`, options)
     default:
       return error
   }

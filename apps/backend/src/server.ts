@@ -1,12 +1,12 @@
 /**
- * The process that serves: `npm start`.
+ * The process of the backend: `npm start`.
  *
  * @module
  */
 import { listenOn, runProcess } from './process.ts'
 
 await runProcess({
-  load: async () => (await import('./app.ts')).buildApp,
+  load: () => import('./app.ts'),
   async listen(app, { HOST, PORT, DOCS_DIR }) {
     const url = await listenOn(app, HOST, PORT, 'PORT')
     return `

@@ -1,21 +1,32 @@
 /**
- * The application of a worker process: queued runs, and what is measured of them. `worker.ts` is the process around it.
+ * The application of a worker process: executes queued runs and serves `/metrics` and `/health`. `worker-server.ts` is
+ * the process around it.
  *
  * @module
  */
-import httpMetrics from '@data20/http-metrics'
 import type { FastifyInstance } from 'fastify'
-import { buildBase } from './base.ts'
-import type { Config } from './config.ts'
+import fp from 'fastify-plugin'
+import closing from './plugins/closing.ts'
+import database from './plugins/database.ts'
+import errorHandler from './plugins/error-handler.ts'
+import metrics from './plugins/metrics.ts'
+import outbox from './plugins/outbox.ts'
+import queue from './plugins/queue.ts'
+import store from './plugins/store.ts'
+import worker from './plugins/worker.ts'
 import { healthRoutes } from './routes/health.ts'
 
-/**
- * Builds a worker that has begun to work, ready to listen for `/metrics` and `/health`. The caller closes it.
- * Throws a `ConfigError` for a database that cannot be used.
- */
-export async function buildWorkerApp(config: Config): Promise<FastifyInstance> {
-  return await buildBase(config, { isDatabaseBorrowed: true, hasWorker: true }, async ({ app, store, queue }) => {
-    await app.register(httpMetrics)
-    await app.register(healthRoutes, { docsDir: config.DOCS_DIR, store, queue })
-  })
+async function workerProcess(app: FastifyInstance): Promise<void> {
+  await app.register(errorHandler)
+  await app.register(metrics)
+  await app.register(closing)
+  await app.register(database, { isBorrowed: true })
+  await app.register(store)
+  await app.register(queue)
+  await app.register(outbox)
+  await app.register(worker)
+
+  await app.register(healthRoutes)
 }
+
+export default fp(workerProcess, { name: 'worker-process', fastify: '5.x' })

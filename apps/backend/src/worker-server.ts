@@ -1,5 +1,6 @@
 /**
- * The process that works off queued runs and serves nothing but `/metrics` and `/health`: `pnpm --filter backend worker`.
+ * A worker process: executes queued runs, and serves `/metrics` and `/health`. `node
+ * apps/backend/dist/worker-server.js`.
  *
  * @module
  */
@@ -7,16 +8,16 @@ import type { FastifyInstance } from 'fastify'
 import type { Config } from './config.ts'
 import { listenOn, runProcess } from './process.ts'
 
-/** The port that is not insisted on: a second worker on the same machine takes a free one. */
+/** When the default port is taken, by a second worker process on the same machine, a free one is used. */
 const DEFAULT_PORT = 8002
 
 await runProcess({
-  load: async () => (await import('./worker-app.ts')).buildWorkerApp,
+  load: () => import('./worker-app.ts'),
   async listen(app, config) {
     const url = await listen(app, config)
     const metrics = url === undefined ? '' : `\n    ${url}/metrics    what Prometheus sees of this process\n`
     return `
-  Data20 works off queued runs on ${config.DOCS_DIR}
+  Data20 executes queued runs on ${config.DOCS_DIR}
 ${metrics}
   Ctrl-C stops it.
 `

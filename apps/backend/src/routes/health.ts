@@ -1,39 +1,34 @@
+/**
+ * The health of the process, for supervisors and load balancers.
+ *
+ * @module
+ */
 import { access } from 'node:fs/promises'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
-import { ApiError, type Detail, ErrorBody } from '../errors.ts'
-import type { RunQueue } from '../runs/queue.ts'
-import type { RunStore } from '../runs/store.ts'
+import { ApiError, type Detail } from '../errors.ts'
+import { ErrorBody } from './schemas.ts'
 
-/** What has to work for the process to be ready. */
-export interface HealthOptions {
-  docsDir: string
-  store: RunStore
-  queue: RunQueue
-}
-
-/** `GET /health/live` for whoever restarts the process, `GET /health/ready` for whoever sends it requests. */
-export const healthRoutes: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { docsDir, store, queue }) => {
+/** `GET /health/live` for a supervisor that restarts the process, `GET /health/ready` for a load balancer. */
+export const healthRoutes: FastifyPluginAsyncTypebox = async (app) => {
   const Health = Type.Object({ status: Type.String() })
   const checks = {
-    documents: () => access(docsDir),
-    database: () => store.check(),
-    queue: () => queue.check(),
+    documents: () => access(app.config.DOCS_DIR),
+    database: () => app.runStore.check(),
+    queue: () => app.runQueue.check(),
   }
 
   app.get(
     '/health/live',
-    { schema: { summary: 'Whether the process answers', response: { 200: Health } } },
-    async () => ({
-      status: 'live',
-    }),
+    { schema: { summary: 'Liveness: the process answers', response: { 200: Health } } },
+    async () => ({ status: 'live' }),
   )
 
   app.get(
     '/health/ready',
     {
       schema: {
-        summary: 'Whether requests can be served: the documents, the database and the queue',
+        summary: 'Readiness: the documents, the database and the queue can be reached',
         response: { 200: Health, 503: ErrorBody },
       },
     },

@@ -1,22 +1,21 @@
+/**
+ * The history of runs.
+ *
+ * @module
+ */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
-import { ApiError, ErrorBody } from '../errors.ts'
-import type { RunRecorder } from '../runs/recorder.ts'
-import { type HistoryPosition, RUN_STATUSES, type RunStore } from '../runs/store.ts'
+import { ApiError } from '../errors.ts'
+import { type HistoryPosition, RUN_STATUSES } from '../runs/store.ts'
 import { sendWithResult } from './result.ts'
-
-/** What the history needs. */
-export interface HistoryOptions {
-  store: RunStore
-  recorder: RunRecorder
-}
+import { ErrorBody } from './schemas.ts'
 
 const Run = Type.Object({
   run_id: Type.String(),
   tool: Type.String(),
   status: Type.Enum([...RUN_STATUSES], {
     description:
-      'queued: also between two attempts. timeout, failed: after the last attempt. cancelled: the caller left.',
+      'queued: also between two attempts. timeout, failed: after the last attempt. cancelled: the caller left, or the backend closed.',
   }),
   attempts: Type.Integer({ description: 'Begun so far.' }),
   created_at: Type.String({ description: 'ISO 8601, as all times.' }),
@@ -37,24 +36,25 @@ const Run = Type.Object({
 
 const RunWithResult = Type.Object({
   ...Run.properties,
-  result: Type.Optional(Type.Unknown({ description: 'What a completed run answers.' })),
+  result: Type.Optional(Type.Unknown({ description: 'The result of a completed run.' })),
 })
 
 const Query = Type.Object(
   {
     status: Type.Optional(Type.Enum([...RUN_STATUSES])),
-    tool: Type.Optional(Type.String({ minLength: 1, maxLength: 100 })),
+    // PostgreSQL has no text with a NUL.
+    tool: Type.Optional(Type.String({ minLength: 1, maxLength: 100, pattern: '^[^\\0]*$' })),
     limit: Type.Integer({ minimum: 1, maximum: 100, default: 20 }),
-    cursor: Type.Optional(Type.String({ maxLength: 200, description: 'The `next_cursor` of the page before.' })),
+    cursor: Type.Optional(Type.String({ maxLength: 200, description: 'The `next_cursor` of the previous page.' })),
   },
   { additionalProperties: false },
 )
 
-/** A time of the history in microseconds, which fits 16 digits until the year 2286, and the id of a run. */
+/** The creation time of a run in microseconds, which fits 16 digits until the year 2286, and its id. */
 const CURSOR = /^(\d{1,16}):([0-9a-f-]{36})$/
 
 /** `GET /api/runs` and `GET /api/runs/:id`: the history, newest first. */
-export const runsRoutes: FastifyPluginAsyncTypebox<HistoryOptions> = async (app, { store, recorder }) => {
+export const historyRoutes: FastifyPluginAsyncTypebox = async (app) => {
   app.get(
     '/api/runs/:id',
     {
@@ -66,8 +66,8 @@ export const runsRoutes: FastifyPluginAsyncTypebox<HistoryOptions> = async (app,
     },
     async (request, reply) => {
       const { id } = request.params
-      await recorder.settle()
-      const found = UUID.test(id) ? await store.find(id) : undefined
+      await app.runRecorder.settle()
+      const found = UUID.test(id) ? await app.runStore.find(id) : undefined
       if (found === undefined) throw new ApiError(404, 'UNKNOWN_RUN', `There is no run ${id}`)
       return sendWithResult(reply, found.run, found.result)
     },
@@ -82,14 +82,17 @@ export const runsRoutes: FastifyPluginAsyncTypebox<HistoryOptions> = async (app,
         response: {
           200: Type.Object({
             runs: Type.Array(Run),
-            next_cursor: Type.Optional(Type.String({ description: 'Where the next page begins; none on the last.' })),
+            next_cursor: Type.Optional(
+              Type.String({ description: 'Where the next page begins; absent on the last page.' }),
+            ),
           }),
           '4xx': ErrorBody,
           503: ErrorBody,
         },
       },
       preValidation(request, _reply, done) {
-        // All of a query is text, and types are not converted: what is no number becomes NaN, which is refused.
+        // A query holds strings, and Ajv converts no types here. A limit that is not a number becomes NaN, which is
+        // refused.
         const query = request.query as { limit?: unknown }
         if (query.limit !== undefined) query.limit = Number(query.limit)
         done()
@@ -98,9 +101,9 @@ export const runsRoutes: FastifyPluginAsyncTypebox<HistoryOptions> = async (app,
     async (request) => {
       const { status, tool, limit, cursor } = request.query
       const after = cursor === undefined ? undefined : readCursor(cursor)
-      await recorder.settle()
-      // One more than asked for says whether there is a next page.
-      const rows = await store.list({ status, tool, limit: limit + 1, after })
+      await app.runRecorder.settle()
+      // One more than asked for shows that there is a next page.
+      const rows = await app.runStore.list({ status, tool, limit: limit + 1, after })
       const page = rows.slice(0, limit)
       const last = rows.length > limit ? page.at(-1) : undefined
       return { runs: page.map(({ run }) => run), ...(last && { next_cursor: writeCursor(last.position) }) }

@@ -1,3 +1,8 @@
+/**
+ * The root of the API.
+ *
+ * @module
+ */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { NAME, VERSION } from '../package.ts'

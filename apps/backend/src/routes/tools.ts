@@ -1,12 +1,17 @@
+/**
+ * The list of tools.
+ *
+ * @module
+ */
 import { disposeHook } from '@data20/cache-metrics'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { LRUCache } from 'lru-cache'
 import { Type } from 'typebox'
 import { tools } from '../knowledge/tools/index.ts'
 
-/** `GET /api/tools`: what can be run, with the JSON schema of each tool's parameters. */
+/** `GET /api/tools`: the tools, with the JSON schema of their parameters. */
 export const toolRoutes: FastifyPluginAsyncTypebox = async (app) => {
-  /** The answer as JSON, by the one key that there is. */
+  /** The answer as JSON, under its only key. */
   const registry = new LRUCache<'tools', string>({
     max: 1,
     maxSize: 1_048_576,
@@ -36,7 +41,7 @@ export const toolRoutes: FastifyPluginAsyncTypebox = async (app) => {
         registry.set('tools', json)
       }
       reply.type('application/json; charset=utf-8')
-      // A text is sent as it is.
+      // Fastify sends a string as it is.
       return json as never
     },
   )

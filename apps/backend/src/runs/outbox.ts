@@ -1,6 +1,6 @@
 /**
- * What makes a run that was accepted reach the queue, whatever fails in between: its row in the database is the order, and the
- * outbox puts into the queue what is missing there.
+ * The outbox: takes accepted runs to the queue, whatever fails in between. The row in the database is the source of
+ * truth; the outbox adds to the queue what is missing there.
  *
  * @module
  */
@@ -13,33 +13,33 @@ export interface OutboxOptions {
   store: RunStore
   queue: RunQueue
   log: FastifyBaseLogger
-  /** Milliseconds between two looks; a run is looked for in the queue no more often. */
+  /** Milliseconds between two sweeps, and at least as long between two looks for the same run. */
   intervalMs: number
-  /** Days for which runs are kept after their end. */
+  /** Days that a run is kept after its end. */
   historyDays: number
 }
 
-/** Looks for runs that are missing in the queue, at the start and on a timer. */
+/** Sweeps at the start, and then on a timer. */
 export interface Outbox {
   /**
-   * One look: what never was in the queue is put into it, and of what was, the longest unseen runs are looked for. Goes on as long
-   * as it finds something missing. Only one process at a time does so; in the others, and where the database or the queue is
-   * down, nothing happens. Never rejects.
+   * Adds the runs that never were in the queue, and looks there for the runs that were not seen for the longest time.
+   * Repeats while it finds missing runs. One process sweeps at a time; in the others, and while the database or the
+   * queue is down, nothing happens. Never rejects.
    */
   sweep(): Promise<void>
-  /** Stops the timer; resolves when no look is under way. */
+  /** Stops the timer. Resolves when no sweep is in progress. */
   close(): Promise<void>
 }
 
-/** Runs looked at in one go: as many questions to the broker, and one transaction. */
+/** Runs in one step of a sweep: one transaction, and as many queries to the broker. */
 const PAGE = 200
 
-/** Starts the outbox; the caller closes it before the store and the queue. */
+/** Starts the outbox. The caller closes it before the store and the queue. */
 export function startOutbox({ store, queue, log, intervalMs, historyDays }: OutboxOptions): Outbox {
   let isClosed = false
   let timer: NodeJS.Timeout | undefined
   let sweeping: Promise<void> | undefined
-  /** What the last look failed with, so that a database that stays down is logged once. */
+  /** The error of the last sweep, so that a database that stays down is logged once. */
   let problem = ''
 
   schedule(0)
@@ -51,13 +51,13 @@ export function startOutbox({ store, queue, log, intervalMs, historyDays }: Outb
   }
 
   function sweep(): Promise<void> {
-    sweeping ??= look().finally(() => {
+    sweeping ??= sweepAll().finally(() => {
       sweeping = undefined
     })
     return sweeping
   }
 
-  async function look(): Promise<void> {
+  async function sweepAll(): Promise<void> {
     try {
       while (!isClosed && (await sweepPage()));
       if (problem !== '') log.info('the queue gets its runs again')
@@ -69,7 +69,7 @@ export function startOutbox({ store, queue, log, intervalMs, historyDays }: Outb
     }
   }
 
-  /** Resolves to whether there may be more to put into the queue. */
+  /** Resolves to `true` when more runs may be missing. */
   async function sweepPage(): Promise<boolean> {
     let mayBeMore = false
     await store.exclusively(async (client) => {

@@ -1,6 +1,6 @@
 /**
- * The queue: BullMQ on Redis where `REDIS_URL` is set, else on the database. It holds of each run its id only and forgets those
- * that have ended; what a run is stands in the {@link RunStore}.
+ * The queue: BullMQ on Redis when `REDIS_URL` is set, else on the database. A job holds the id of its run only and is
+ * removed when the run has ended; the {@link RunStore} is the source of truth.
  *
  * @module
  */
@@ -13,41 +13,43 @@ import {
   Worker,
   type WorkerOptions,
 } from 'bullmq'
+import pg from 'pg'
 import type { Config } from '../config.ts'
 import { DATABASE_TIMEOUTS } from '../database.ts'
 import type { OpenRun } from './store.ts'
 
 /** The queue of the runs. */
 export interface RunQueue {
-  /** BullMQ's queue, to be watched; the caller listens to its `error`. */
+  /** The queue of BullMQ, for its metrics. */
   readonly queue: Queue
-  /** Where the queue is, for a message: the variable that says so. */
+  /** Environment variable naming the broker, for log messages. */
   readonly place: 'REDIS_URL' | 'DATABASE_URL'
-  /** Rejects where the broker does not answer within two seconds. */
+  /** Rejects when the broker does not answer within two seconds. */
   check(): Promise<void>
-  /** Puts runs into the queue; one that is in it already stays as it is. Rejects where the broker does not answer. */
+  /** Adds runs to the queue; idempotent. Rejects when the broker does not answer. */
   add(runs: Array<Pick<OpenRun, 'id' | 'tool' | 'attemptsLeft'>>): Promise<void>
-  /** Which of these runs are not in the queue. Rejects where the broker does not answer. */
+  /** Resolves to the runs that are not in the queue. Rejects when the broker does not answer. */
   findMissing(ids: string[]): Promise<Set<string>>
-  /** Makes a worker that is not running yet; the caller listens to its `error`, and closes it before the queue. */
+  /** Makes a worker that does not run yet. The caller listens to its `error` event, and closes it before the queue. */
   createWorker(processor: Processor): Worker
   close(): Promise<void>
 }
 
-/** Answers of the broker are waited for as long. */
+/** Time limit of an answer of the broker. */
 const ANSWER_TIMEOUT_MS = 2000
 const CLOSE_TIMEOUT_MS = 500
-/** On PostgreSQL, one query for each run that is asked for. */
+/** On PostgreSQL, this is one query for each run. */
 const FIND_TIMEOUT_MS = 4000
-/** Time between two attempts to reach the broker, at most. */
+/** Maximum time between two attempts to reach the broker. */
 const RECONNECT_MS = 1000
 
-/** On PostgreSQL, attempts to connect at the start. */
+/** On PostgreSQL, the number of attempts to connect at the start. */
 const CONNECT_ATTEMPTS = 5
 
 /**
- * Connects to the queue; on PostgreSQL with its schema up to date. A Redis that is down is connected to when it comes back.
- * BullMQ keeps the first failure of a connection to PostgreSQL for good, so the database has to be up; rejects where it is not.
+ * Connects to the queue, and on PostgreSQL brings its schema up to date. Redis may be down: the connection is made when
+ * it comes back. PostgreSQL has to be up, since BullMQ memoizes the first failure of a connection; rejects when it is
+ * not.
  */
 export async function openRunQueue(config: Config, databaseUrl: string): Promise<RunQueue> {
   const { QUEUE_NAME: name, REDIS_URL: redisUrl } = config
@@ -72,12 +74,12 @@ export async function openRunQueue(config: Config, databaseUrl: string): Promise
   }
 
   function createRedisQueue(): Queue {
-    // Who adds a run is told that Redis is down and does not wait until it is back.
+    // While Redis is down, adding fails at once instead of waiting for it to come back.
     const connection = { ...redisOptions(redisUrl), enableOfflineQueue: false }
     return withErrorListener(new Queue(name, { connection } as QueueOptions))
   }
 
-  /** On a machine that has much to do, a connection can take longer than is waited for. */
+  /** On a busy machine a connection can take longer than its timeout. */
   async function connectPostgresQueue(attemptsLeft = CONNECT_ATTEMPTS): Promise<Queue> {
     const queue = withErrorListener(
       new Queue(name, { connection: postgresOptions(2) } as QueueOptions, createPostgresBackend as never),
@@ -93,11 +95,11 @@ export async function openRunQueue(config: Config, databaseUrl: string): Promise
   }
 
   async function check(): Promise<void> {
-    await answered(queue.isPaused(), 'a question')
+    await answered(queue.isPaused(), 'a query')
   }
 
   async function close(): Promise<void> {
-    // BullMQ waits for a Redis that is down to say good-bye.
+    // BullMQ waits for a Redis that is down to confirm.
     await answered(queue.close(), 'closing', CLOSE_TIMEOUT_MS).catch(() => {
       queue.disconnect().catch(() => {})
     })
@@ -107,14 +109,14 @@ export async function openRunQueue(config: Config, databaseUrl: string): Promise
     const jobs = runs.map(({ id, tool, attemptsLeft }) => ({
       name: tool,
       data: {},
-      // A job is known by its id: a second one is not added.
+      // BullMQ identifies a job by its id and adds no second one.
       opts: { ...jobOptions, jobId: id, attempts: attemptsLeft },
     }))
     await answered(queue.addBulk(jobs), 'adding')
   }
 
   async function findMissing(ids: string[]): Promise<Set<string>> {
-    const states = await answered(Promise.all(ids.map((id) => queue.getJobState(id))), 'a question', FIND_TIMEOUT_MS)
+    const states = await answered(Promise.all(ids.map((id) => queue.getJobState(id))), 'a query', FIND_TIMEOUT_MS)
     return new Set(ids.filter((_, index) => states[index] === 'unknown'))
   }
 
@@ -124,7 +126,7 @@ export async function openRunQueue(config: Config, databaseUrl: string): Promise
       concurrency: config.WORKER_CONCURRENCY,
       lockDuration: config.WORKER_LOCK_MS,
       stalledInterval: config.WORKER_LOCK_MS / 2,
-      // How often a run may lose its process is for the store to say, which does not forget.
+      // The store counts how often a run lost its process; the count of BullMQ does not survive the loss of the queue.
       maxStalledCount: 1_000_000,
       runRetryDelay: RECONNECT_MS,
     }
@@ -136,11 +138,23 @@ export async function openRunQueue(config: Config, databaseUrl: string): Promise
   }
 
   function postgresOptions(max: number) {
-    return { connectionString: databaseUrl, migrate: true, max, ...DATABASE_TIMEOUTS }
+    return { connectionString: databaseUrl, migrate: true, max, Client: PatientClient, ...DATABASE_TIMEOUTS }
   }
 }
 
-/** Without a listener an error would end the process. */
+/**
+ * A client whose connection may break at any time. A pool listens to a client while it is idle, and BullMQ uses clients
+ * without a listener of its own: the server's shutdown between two queries would end the process. The next query
+ * rejects in any case.
+ */
+class PatientClient extends pg.Client {
+  constructor(config?: string | pg.ClientConfig) {
+    super(config)
+    this.on('error', () => {})
+  }
+}
+
+/** Adds a listener, without which an error would end the process. */
 function withErrorListener(queue: Queue): Queue {
   return queue.on('error', () => {})
 }
@@ -148,7 +162,7 @@ function withErrorListener(queue: Queue): Queue {
 function redisOptions(url: string) {
   return {
     url,
-    // A worker waits for Redis to come back, however long that takes.
+    // A worker waits for Redis to come back, without a limit.
     maxRetriesPerRequest: null,
     retryStrategy: (times: number) => Math.min(times * 100, RECONNECT_MS),
   }

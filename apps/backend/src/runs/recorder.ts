@@ -1,5 +1,5 @@
 /**
- * Writes inline runs into the history behind the back of their callers.
+ * Writes inline runs into the history. Their callers do not wait for it.
  *
  * @module
  */
@@ -10,25 +10,25 @@ import type { InlineRun, RunStore } from './store.ts'
 export interface RecorderOptions {
   store: RunStore
   log: FastifyBaseLogger
-  /** Bytes of a result that is stored; a run with a larger one is stored without it. */
+  /** Maximum size of a stored result. A run with a larger one is stored without it. */
   maxResultBytes: number
 }
 
 /**
- * Inline runs never wait for the database. One that cannot be written is missing in the history, which the log says and
- * `db_query_errors_total{operation="INSERT"}` counts.
+ * Inline runs never wait for the database. A run that cannot be written is missing from the history; the log says so,
+ * and `db_query_errors_total{operation="INSERT"}` counts it.
  */
 export interface RunRecorder {
   /** Writes a run that has ended. Never throws. */
   record(run: InlineRun): void
-  /** Resolves when what was recorded until now is written or given up, so that a caller finds its run in the history. */
+  /** Resolves when every run recorded so far is written or given up, so that a caller finds its run in the history. */
   settle(): Promise<void>
 }
 
-/** Runs whose record is not written yet; while a database is down, more are left out. */
+/** Runs that may wait to be written. While the database is down, further ones are dropped. */
 const MAX_UNWRITTEN = 100
 
-/** Makes a recorder; before the database is closed it has to settle. */
+/** Makes a recorder. It has to settle before the database is closed. */
 export function createRunRecorder({ store, log, maxResultBytes }: RecorderOptions): RunRecorder {
   const unwritten = new Set<Promise<void>>()
 

@@ -1,5 +1,5 @@
 /**
- * Results that can be given again: the same tool, parameters and documents give the same answer.
+ * Results of earlier runs. The same tool, parameters and documents give the same result.
  *
  * @module
  */
@@ -13,18 +13,21 @@ export interface CachedResult {
   json: string
 }
 
-/** The cache of the results, least recently used first to go. */
+/** The cache of results. The least recently used is evicted first. */
 export interface ResultCache {
-  /** The cache itself, to be watched. */
+  /** The cache itself, for its metrics. */
   readonly entries: LRUCache<string, CachedResult>
-  /** The key of a run on the documents as they are now; `undefined` where they cannot be listed. */
+  /**
+   * Resolves to the key of a run on the documents as they are now, `undefined` when they cannot be listed. Never
+   * rejects.
+   */
   keyOf(tool: string, parameters: Record<string, unknown>): Promise<string | undefined>
 }
 
-/** Makes a cache of `maxBytes` of JSON; one of 0 bytes keeps nothing. */
+/** Makes a cache of up to `maxBytes` of JSON. With 0 it keeps nothing. */
 export function createResultCache(pool: ToolPool, maxBytes: number): ResultCache {
   const entries = new LRUCache<string, CachedResult>({
-    // An LRUCache without a bound throws, and of one byte it keeps nothing.
+    // LRUCache throws for a size of 0. In one byte it keeps nothing.
     maxSize: Math.max(maxBytes, 1),
     sizeCalculation: ({ json }, key) => Buffer.byteLength(json) + Buffer.byteLength(key),
     dispose: disposeHook(),
@@ -37,7 +40,7 @@ export function createResultCache(pool: ToolPool, maxBytes: number): ResultCache
   }
 }
 
-/** The same for parameters that say the same in another order. */
+/** Returns equal values for parameters that differ in their order only. */
 function canonical(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value
   if (Array.isArray(value)) return value.map(canonical)

@@ -1,25 +1,25 @@
 /**
- * The runs in PostgreSQL: the history, and the truth about every run that is queued.
+ * The runs in PostgreSQL: the history, and the source of truth for every queued run.
  *
  * @module
  */
 import type { Pool, PoolClient } from 'pg'
 import { SCHEMA } from '../database.ts'
-import { ApiError } from '../errors.ts'
+import { DatabaseUnavailableError, type Detail } from '../errors.ts'
 
-/** How a run can be. */
+/** The states of a run. */
 export const RUN_STATUSES = ['queued', 'running', 'completed', 'failed', 'timeout', 'cancelled'] as const
 
 export type RunStatus = (typeof RUN_STATUSES)[number]
 
-/** Why a run or its last attempt did not complete. */
-export interface RunFailure {
+/** Why a run or its last attempt did not complete, as it is stored: these members of a `RunFailure`. */
+export interface StoredFailure {
   code: string
   message: string
-  details?: Array<{ field: string; message: string }> | undefined
+  details?: Detail[] | undefined
 }
 
-/** A run as callers see it; times are ISO 8601, the result is left out. */
+/** A run as callers see it, without its result. Times are ISO 8601. */
 export interface RunSummary {
   run_id: string
   tool: string
@@ -29,7 +29,7 @@ export interface RunSummary {
   started_at?: string
   finished_at?: string
   duration_ms?: number
-  error?: RunFailure
+  error?: StoredFailure
 }
 
 /** An inline run that has ended. `result` is JSON. */
@@ -41,14 +41,14 @@ export interface InlineRun {
   startedMs: number
   durationMs: number
   result?: string | undefined
-  error?: RunFailure | undefined
+  error?: StoredFailure | undefined
 }
 
-/** What an attempt needs to know of its run. */
+/** What an attempt needs of its run. */
 export interface ClaimedRun {
   tool: string
   params: unknown
-  /** Begun so far, this one included. */
+  /** Attempts begun so far, this one included. */
   attempts: number
   failures: number
   maxAttempts: number
@@ -59,11 +59,11 @@ export interface OpenRun {
   id: string
   tool: string
   attemptsLeft: number
-  /** Whether it is known to have been in the queue. */
+  /** It is known to have been in the queue. */
   isEnqueued: boolean
 }
 
-/** A place in the history: runs are listed from the newest to the oldest. */
+/** A position in the history, which lists the newest run first. */
 export interface HistoryPosition {
   createdMicros: string
   id: string
@@ -77,40 +77,40 @@ export interface HistoryFilter {
 }
 
 /**
- * The runs in the database. Every method rejects with an {@link ApiError} of status 503 and code `DATABASE_UNAVAILABLE` where the
- * database does not answer in time.
+ * The runs in the database. Every method rejects with a {@link DatabaseUnavailableError} when the database does not
+ * answer in time.
  */
 export interface RunStore {
-  /** Whether the database answers. */
+  /** Resolves when the database answers. */
   check(): Promise<void>
-  /** Stores a run that is to be queued. When it resolves, the run is on disk. */
+  /** Stores a run for the queue. When it resolves, the run is committed. */
   create(run: { id: string; tool: string; params: unknown; maxAttempts: number }): Promise<void>
   /** Stores an inline run after its end. */
   record(run: InlineRun): Promise<void>
-  /** Begins an attempt; `undefined` for a run that has ended already or is not here. */
+  /** Begins an attempt. Resolves to `undefined` for a run that has ended or does not exist. */
   claim(id: string): Promise<ClaimedRun | undefined>
   /** Ends a run, unless it has ended. `result` is JSON. */
   complete(id: string, result: string, durationMs: number): Promise<void>
-  /** Ends a run as `status`, or with `queued` counts the failed attempt only. A run that has ended stays as it is. */
-  fail(id: string, status: 'failed' | 'timeout' | 'queued', failure: RunFailure, durationMs: number): Promise<void>
-  /** Gives up an attempt as if it had not begun. */
+  /** Ends a run as `status`; `queued` only counts the failed attempt. A run that has ended stays as it is. */
+  fail(id: string, status: 'failed' | 'timeout' | 'queued', failure: StoredFailure, durationMs: number): Promise<void>
+  /** Takes an attempt back, as if it had not begun. */
   release(id: string): Promise<void>
-  /** A run, and its result as JSON. */
+  /** Resolves to a run, with its result as JSON. */
   find(id: string): Promise<{ run: RunSummary; result: string | undefined } | undefined>
   list(filter: HistoryFilter): Promise<Array<{ run: RunSummary; position: HistoryPosition }>>
-  /** Notes that these runs are in the queue at this moment. */
+  /** Notes that these runs are in the queue now. */
   markEnqueued(ids: string[], client?: PoolClient): Promise<void>
-  /** Open runs that were last known to be in the queue as long ago, those that never were before all others. */
+  /** Resolves to open runs not seen in the queue for `olderThanMs`. Those never seen come first. */
   findOpen(olderThanMs: number, limit: number, client?: PoolClient): Promise<OpenRun[]>
-  /** Deletes runs that ended as long ago. */
+  /** Deletes up to `limit` runs that ended more than `days` ago. */
   prune(days: number, limit: number, client?: PoolClient): Promise<void>
-  /** Calls `work` in a transaction, unless another process is in it; the client is that of the transaction. */
+  /** Calls `work` in a transaction, with its client, unless another process is in one already. */
   exclusively(work: (client: PoolClient) => Promise<void>): Promise<void>
 }
 
 const RUNS = `${SCHEMA}.runs`
 const OPEN = `status IN ('queued', 'running')`
-// "DATA" and "20" in ASCII: a lock that no other application has.
+// "DATA" and "20" in ASCII: an advisory lock that no other application takes.
 const LOCK = '0x44415441, 0x3230'.split(', ').map(Number)
 const SUMMARY = `
   id AS run_id, tool, status, attempts, created_at, started_at, finished_at, duration_ms, error,
@@ -155,7 +155,7 @@ export function createRunStore(pool: Pool): RunStore {
       [
         ...[id, tool, JSON.stringify(params), status, status === 'completed' ? 0 : 1],
         ...[new Date(startedMs), new Date(startedMs + durationMs), durationMs],
-        ...[result ?? null, error === undefined ? null : JSON.stringify(error)],
+        ...[result ?? null, error === undefined ? null : jsonOf(error)],
       ],
     )
   }
@@ -181,14 +181,14 @@ export function createRunStore(pool: Pool): RunStore {
   async function fail(
     id: string,
     status: 'failed' | 'timeout' | 'queued',
-    failure: RunFailure,
+    failure: StoredFailure,
     durationMs: number,
   ): Promise<void> {
     await query(
       `UPDATE ${RUNS} SET status = $2, failures = failures + 1, error = $3, duration_ms = $4,
          finished_at = CASE WHEN $2 = 'queued' THEN NULL ELSE now() END
        WHERE id = $1 AND ${OPEN}`,
-      [id, status, JSON.stringify(failure), durationMs],
+      [id, status, jsonOf(failure), durationMs],
     )
   }
 
@@ -254,7 +254,7 @@ export function createRunStore(pool: Pool): RunStore {
   async function exclusively(work: (client: PoolClient) => Promise<void>): Promise<void> {
     const client = await pool.connect().catch(rethrow)
     let failure: Error | undefined
-    // The pool does not listen while a client is in use, and the query that is under way rejects in any case.
+    // The pool does not listen while a client is in use. A query in flight rejects in any case.
     const onError = (error: Error) => {
       failure = error
     }
@@ -273,7 +273,7 @@ export function createRunStore(pool: Pool): RunStore {
       throw error
     } finally {
       client.off('error', onError)
-      // A connection in an unknown state is ended, and its transaction with it.
+      // A connection in an unknown state is closed, which ends its transaction.
       client.release(failure)
     }
   }
@@ -283,11 +283,16 @@ export function createRunStore(pool: Pool): RunStore {
   }
 }
 
-/** Says of what is not the query's own fault that the database is unavailable. */
+/** Throws a {@link DatabaseUnavailableError} for an error that is not the query's own fault. */
 function rethrow(cause: Error & { code?: string }): never {
   // Classes of SQLSTATE: 22 data, 23 integrity, 42 syntax and access.
   if (/^(22|23|42)\w{3}$/.test(cause.code ?? '')) throw cause
-  throw new ApiError(503, 'DATABASE_UNAVAILABLE', 'The database cannot be reached; try again later', {}, { cause })
+  throw new DatabaseUnavailableError(cause)
+}
+
+/** The message of an `Error` is not enumerable, and further members are not stored. */
+function jsonOf({ code, message, details }: StoredFailure): string {
+  return JSON.stringify({ code, message, details })
 }
 
 function summaryOf(row: SummaryRow): RunSummary {

@@ -23,16 +23,16 @@ export class ToolError extends Error {
   }
 }
 
-/** A parameter is not what the tool expects: code `BACKEND_INVALID_PARAMETER`, status 400. */
+/** A parameter is not what the tool expects: code `INVALID_PARAMETER`, status 400. */
 export function invalidParameter(field: string, expected: string, got: unknown): ToolError {
   const subject = field === '' ? 'parameters' : `parameter \`${field}\``
   const message = `Expected ${subject} to ${expected}, got ${shorten(got)}`
-  return new ToolError(message, 'BACKEND_INVALID_PARAMETER', 400, field)
+  return new ToolError(message, 'INVALID_PARAMETER', 400, field)
 }
 
-/** No tool has the name: code `BACKEND_UNKNOWN_TOOL`, status 404. */
+/** No tool has the name: code `UNKNOWN_TOOL`, status 404. */
 export function unknownTool(name: string): ToolError {
-  return new ToolError(`Expected the name of a tool, got ${shorten(name)}`, 'BACKEND_UNKNOWN_TOOL', 404)
+  return new ToolError(`Expected the name of a tool, got ${shorten(name)}`, 'UNKNOWN_TOOL', 404)
 }
 
 function shorten(value: unknown): string {
