@@ -1,6 +1,7 @@
 /**
- * Parses inputs that make other Markdown parsers quadratic, at two sizes, and prints the CPU time of each. The time should
- * grow about fourfold: `cd apps/backend && npx tap --reporter=tap --timeout=3600 soak/parse.ts`. Asserts nothing about time.
+ * Parses inputs that make other Markdown parsers quadratic, at two sizes, and prints the CPU time of each. The time
+ * should grow about fourfold: `cd apps/backend && npx tap --reporter=tap --timeout=3600 soak/parse.ts`. Asserts nothing
+ * about time.
  */
 import t from 'tap'
 import { parseDocument } from '../dist/knowledge/corpus/document.js'

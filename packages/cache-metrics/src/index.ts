@@ -17,14 +17,14 @@ import { type CacheMetricsOptions, type ObservableCache, type ObserveOptions, re
 /** The decorator `fastify.cacheMetrics`. */
 export interface CacheMetrics {
   /**
-   * Counts one lookup. A type that is neither observed nor in the option `types` gets its series now, within the cardinality
-   * limit.
+   * Counts one lookup. A type that is neither observed nor in the option `types` gets its series now, within the
+   * cardinality limit.
    */
   record(type: string, hit: boolean): void
   /**
-   * Counts the lookups of a cache, and reads its size and evictions, until the application closes. Replaces methods of this
-   * one object by methods that count. Throws `CacheError` if the type already has another cache, if the cache already has
-   * another type, and for an object without `get`.
+   * Counts the lookups of a cache, and reads its size and evictions, until the application closes. Replaces methods of
+   * this one object by methods that count. Throws `CacheError` if the type already has another cache, if the cache
+   * already has another type, and for an object without `get`.
    */
   observe(type: string, cache: ObservableCache, options?: ObserveOptions): void
   /** Calls `load` and measures the cost of a miss: the time until its promise settles. Settles as that promise does. */

@@ -19,7 +19,9 @@ export interface Instruments {
   evictions: Counter<'cache_type' | 'reason'>
   /** Makes the series of a type at zero. They are exempt from the cardinality limit. */
   reserve(type: string): CacheSeries
-  /** Returns the series of a type. Types that were not reserved share one overflow series beyond the cardinality limit. */
+  /**
+   * Returns the series of a type. Types that were not reserved share one overflow series beyond the cardinality limit.
+   */
   seriesOf(type: string): CacheSeries
 }
 

@@ -1,7 +1,7 @@
 /**
- * Minutes of every kind of traffic at once: exchanges with an exact ledger on one application; autocannon, and clients and
- * servers that destroy connections, on another. `SECONDS=60 pnpm --filter @data20/http-metrics soak` runs for one minute
- * instead of ten.
+ * Minutes of every kind of traffic at once: exchanges with an exact ledger on one application; autocannon, and clients
+ * and servers that destroy connections, on another. `SECONDS=60 pnpm --filter @data20/http-metrics soak` runs for one
+ * minute instead of ten.
  */
 import http from 'node:http'
 import net, { type AddressInfo, type Socket } from 'node:net'

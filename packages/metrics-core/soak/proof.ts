@@ -52,7 +52,9 @@ export async function proveByStrictParser(parser: Tool, all: Generated[]): Promi
   })
 }
 
-/** `promtool check metrics` reads all expositions as one text 0.0.4. What its lint says of random names does not matter. */
+/**
+ * `promtool check metrics` reads all expositions as one text 0.0.4. What its lint says of random names does not matter.
+ */
 export async function proveByPromtool(promtool: Tool, all: Generated[]): Promise<Losses> {
   const input = all.map(({ text }) => text.body.toString()).join('')
   const { code, stderr } = await runTool(promtool, ['check', 'metrics'], { input })

@@ -104,7 +104,10 @@ export async function run({ data, attemptsMade }: { data: Task; attemptsMade: nu
   if (attemptsMade < (data.failures ?? 0)) throw new Error('asked to fail')
 }
 
-/** Builds an application. The deadline of its collectors holds on a slow machine; tests of a broker that is down shorten it. */
+/**
+ * Builds an application. The deadline of its collectors holds on a slow machine; tests of a broker that is down shorten
+ * it.
+ */
 export async function build(
   t: Test,
   options: QueueMetricsOptions = {},

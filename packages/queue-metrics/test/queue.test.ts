@@ -83,7 +83,8 @@ test('a broker that is killed shows as down, and comes back', async (t, { broker
   await queue.add('before', {})
   await queue.add('delayed', {}, { delay: 600_000 })
   await until(completed('before'))
-  // Long enough to be under way when the broker is killed, on a busy machine too: a reply lost with the connection is no event.
+  // Long enough to be under way when the broker is killed, on a busy machine too: a reply lost with the connection is
+  // no event.
   await queue.add('during', { runMs: 3_000 })
   await until(async () => (await watched()).get('queue_tasks_active', { task_name: 'during' }) === 1)
   t.equal((await watched()).get('queue_up'), 1)

@@ -1,6 +1,6 @@
 /**
- * The cgroup v2 limits of a container or a service: memory and processor time. A limit on any level above counts. Usage is
- * read on the level that sets the limit, since that is what the kernel compares with the limit.
+ * The cgroup v2 limits of a container or a service: memory and processor time. A limit on any level above counts. Usage
+ * is read on the level that sets the limit, since that is what the kernel compares with the limit.
  *
  * @module
  */

@@ -1,6 +1,7 @@
 /**
- * The busy part of the processors. systeminformation's `currentLoad` does not fit: it starts a shell with `cat /proc/stat`
- * at each call, synchronously, and keeps its state per process, so two applications would shorten each other's windows.
+ * The busy part of the processors. systeminformation's `currentLoad` does not fit: it starts a shell with `cat
+ * /proc/stat` at each call, synchronously, and keeps its state per process, so two applications would shorten each
+ * other's windows.
  *
  * @module
  */

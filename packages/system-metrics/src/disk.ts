@@ -23,8 +23,8 @@ export function diskReading({ diskPercent, diskUsed, diskTotal }: Instruments, p
 }
 
 /**
- * Throws `InvalidOptionError` for a path that does not exist. Any other failure is a state of the machine, not a mistake in
- * the options: the collector reports it.
+ * Throws `InvalidOptionError` for a path that does not exist. Any other failure is a state of the machine, not a
+ * mistake in the options: the collector reports it.
  */
 export async function checkPath(path: string): Promise<void> {
   try {

@@ -1,6 +1,6 @@
 /**
- * Processors, memory, disk, load and network of the machine, and the limits of the container, sampled in the background:
- * a scrape reads numbers that are already there.
+ * Processors, memory, disk, load and network of the machine, and the limits of the container, sampled in the
+ * background: a scrape reads numbers that are already there.
  *
  * @module
  */
@@ -20,8 +20,8 @@ import { createSampler, settlesWithin } from './sampler.ts'
 /** The decorator `fastify.systemMetrics`. */
 export interface SystemMetrics {
   /**
-   * Samples now, in addition to the timer. Resolves when everything has been read, and never rejects. The CPU percent then
-   * covers the time since the previous sample.
+   * Samples now, in addition to the timer. Resolves when everything has been read, and never rejects. The CPU percent
+   * then covers the time since the previous sample.
    */
   sample(): Promise<void>
 }

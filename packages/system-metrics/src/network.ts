@@ -1,6 +1,6 @@
 /**
- * Bytes by network device. systeminformation's `networkStats` does not fit: it starts a shell with seven `cat` per device,
- * and `ip` and `nmcli` to find the devices.
+ * Bytes by network device. systeminformation's `networkStats` does not fit: it starts a shell with seven `cat` per
+ * device, and `ip` and `nmcli` to find the devices.
  *
  * @module
  */
@@ -27,7 +27,8 @@ export function networkReading(
       networkReceived.labels({ device }).inc(increase(last.get(device)?.received, received))
       networkTransmitted.labels({ device }).inc(increase(last.get(device)?.transmitted, transmitted))
     }
-    // Devices come and go with containers. The series of a device that is gone no longer count towards the cardinality limit.
+    // Devices come and go with containers. The series of a device that is gone no longer count towards the cardinality
+    // limit.
     for (const device of last.keys()) {
       if (devices.has(device)) continue
       networkReceived.remove({ device })
@@ -42,7 +43,10 @@ async function readDevices(): Promise<Map<string, DeviceBytes>> {
   return process.platform === 'linux' ? parseDevices(await readFile('/proc/net/dev', 'utf8')) : new Map()
 }
 
-/** Parses /proc/net/dev, see proc_pid_net(5): the first number after the name is received bytes, the ninth transmitted bytes. */
+/**
+ * Parses /proc/net/dev, see proc_pid_net(5): the first number after the name is received bytes, the ninth transmitted
+ * bytes.
+ */
 export function parseDevices(text: string): Map<string, DeviceBytes> {
   const devices = new Map<string, DeviceBytes>()
   for (const [, device, numbers] of text.matchAll(/^ *([^\s:|]+): *(\d.*)$/gm)) {

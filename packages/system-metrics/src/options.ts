@@ -14,8 +14,8 @@ export interface SystemMetricsOptions {
   intervalMs?: number
 
   /**
-   * A file or folder on the file system whose usage is measured. In a container this is the file system of the container,
-   * unless the path is in a volume.
+   * A file or folder on the file system whose usage is measured. In a container this is the file system of the
+   * container, unless the path is in a volume.
    * @default process.cwd()
    */
   path?: string
@@ -32,7 +32,10 @@ export type ResolvedOptions = Required<SystemMetricsOptions>
 
 const MIN_INTERVAL_MS = 100
 
-/** Returns the options with their defaults. Throws `InvalidOptionError`. The existence of `path` is checked at registration. */
+/**
+ * Returns the options with their defaults. Throws `InvalidOptionError`. The existence of `path` is checked at
+ * registration.
+ */
 export function resolveOptions(options: SystemMetricsOptions): ResolvedOptions {
   const { intervalMs = 5000, path = process.cwd(), networkDevices = (device) => device !== 'lo' } = options
   if (intervalMs < MIN_INTERVAL_MS) {

@@ -14,8 +14,8 @@ export interface Sampler {
   /** Starts each reading that is not running already. Resolves when all have ended, and never rejects. */
   sample(): Promise<void>
   /**
-   * Throws if the last run of a reading failed, or if a reading has not succeeded for three intervals. Costs one comparison
-   * per reading.
+   * Throws if the last run of a reading failed, or if a reading has not succeeded for three intervals. Costs one
+   * comparison per reading.
    */
   check(): void
   /** Ends the sampling. A reading that is running ends by itself. */
@@ -35,7 +35,10 @@ const FIRST_INTERVAL_MS = 500
 const STALE_INTERVALS = 3
 const TICK_MS = 50
 
-/** Makes the sampler of readings by name. The first sample comes after the first interval; the timer never keeps the process alive. */
+/**
+ * Makes the sampler of readings by name. The first sample comes after the first interval; the timer never keeps the
+ * process alive.
+ */
 export function createSampler(reads: Record<string, Read>, intervalMs: number): Sampler {
   const readings = Object.entries(reads).map(
     ([name, read]): Reading => ({

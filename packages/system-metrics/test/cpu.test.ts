@@ -14,7 +14,8 @@ t.test('the processors are as busy as /proc/stat says over the same time', { ski
   t.teardown(() => burner.kill('SIGKILL'))
   await once(burner, 'spawn')
 
-  // Each sample happens between two readings of ours, so the true percent lies between two bounds, however slow the machine is.
+  // Each sample happens between two readings of ours, so the true percent lies between two bounds, however slow the
+  // machine is.
   const readings = [readStat()]
   await app.systemMetrics.sample()
   readings.push(readStat())

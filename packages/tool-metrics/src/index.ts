@@ -1,6 +1,6 @@
 /**
- * `fastify.toolMetrics.track('build_graph', run)`: counts and times the tools that an application runs on behalf of its callers,
- * and distinguishes completed, failed, timed-out and cancelled executions.
+ * `fastify.toolMetrics.track('build_graph', run)`: counts and times the tools that an application runs on behalf of its
+ * callers, and distinguishes completed, failed, timed-out and cancelled executions.
  *
  * @module
  */
@@ -21,15 +21,17 @@ export interface TrackOptions {
 
 /** The decorator `fastify.toolMetrics`. */
 export interface ToolMetrics {
-  /** Makes the series of these tools, with all statuses at zero. Idempotent: observing a tool again keeps its counts. */
+  /**
+   * Makes the series of these tools, with all statuses at zero. Idempotent: observing a tool again keeps its counts.
+   */
   observe(...tools: string[]): void
   /** @deprecated Use `observe`. */
   register(...tools: string[]): void
   /**
-   * Runs an observed tool and counts it once, by its outcome. A fulfilled run is `completed`, or `failed` if `isFailure` says so.
-   * A rejected run is `timeout` or `cancelled` after its signal aborted, otherwise `failed`. Settles as `run` does, and not
-   * earlier: a run that ignores its signal is still running, and the gauge counts it as active.
-   * Rejects with `UnregisteredToolError` if the tool is not observed.
+   * Runs an observed tool and counts it once, by its outcome. A fulfilled run is `completed`, or `failed` if
+   * `isFailure` says so. A rejected run is `timeout` or `cancelled` after its signal aborted, otherwise `failed`.
+   * Settles as `run` does, and not earlier: a run that ignores its signal is still running, and the gauge counts it as
+   * active. Rejects with `UnregisteredToolError` if the tool is not observed.
    */
   track<Result>(
     tool: string,
@@ -37,8 +39,8 @@ export interface ToolMetrics {
     options?: TrackOptions,
   ): Promise<Result>
   /**
-   * Starts an execution of an observed tool, for work that is not a promise. The function returned ends it; only its first
-   * call counts. Throws `UnregisteredToolError` if the tool is not observed.
+   * Starts an execution of an observed tool, for work that is not a promise. The function returned ends it; only its
+   * first call counts. Throws `UnregisteredToolError` if the tool is not observed.
    */
   start(tool: string): (status: ToolStatus) => void
   /** Counts a request that never became an execution. */
@@ -137,7 +139,9 @@ function checkOneOf(known: readonly string[], value: string, name: string): void
   if (!known.includes(value)) throw new InvalidOptionError(name, `one of ${known.join(', ')}`, value)
 }
 
-/** Returns the status of a rejected execution: by the reason of its aborted signal, otherwise by the name of the error. */
+/**
+ * Returns the status of a rejected execution: by the reason of its aborted signal, otherwise by the name of the error.
+ */
 function statusOf(error: unknown, { aborted, reason }: AbortSignal): ToolStatus {
   const name = (aborted ? reason : error)?.name
   if (name === 'TimeoutError') return 'timeout'

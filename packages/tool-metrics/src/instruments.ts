@@ -1,5 +1,6 @@
 /**
- * The instruments of tool-metrics. Every series is bound when its tool is observed, so an execution looks up nothing but its tool.
+ * The instruments of tool-metrics. Every series is bound when its tool is observed, so an execution looks up nothing
+ * but its tool.
  *
  * @module
  */

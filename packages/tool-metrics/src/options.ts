@@ -14,15 +14,15 @@ export interface ToolMetricsOptions {
   tools?: readonly string[]
 
   /**
-   * Bucket boundaries of `tool_execution_duration_seconds`, in seconds. A threshold that an alert uses must be a boundary:
-   * `histogram_quantile` never returns more than the last one.
+   * Bucket boundaries of `tool_execution_duration_seconds`, in seconds. A threshold that an alert uses must be a
+   * boundary: `histogram_quantile` never returns more than the last one.
    * @default 0.01 0.05 0.1 0.5 1 5 10 30 60 120 300 600 1800
    */
   buckets?: readonly number[]
 
   /**
-   * Tells that a result stands for a failure, such as `{ ok: false }`. The execution then counts as `failed`. If the callback
-   * throws, the execution counts as completed and the error is counted in `metrics_errors_total`.
+   * Tells that a result stands for a failure, such as `{ ok: false }`. The execution then counts as `failed`. If the
+   * callback throws, the execution counts as completed and the error is counted in `metrics_errors_total`.
    * @default no result is a failure
    */
   isFailure?: (result: unknown, tool: string) => boolean

@@ -6,7 +6,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { ApiError } from '../errors.ts'
-import { type HistoryPosition, RUN_STATUSES } from '../runs/store.ts'
+import { type HistoryPosition, RUN_STATUSES } from '../runs/run.ts'
 import { sendWithResult } from './result.ts'
 import { ErrorBody } from './schemas.ts'
 

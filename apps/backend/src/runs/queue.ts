@@ -16,7 +16,7 @@ import {
 import pg from 'pg'
 import type { Config } from '../config.ts'
 import { DATABASE_TIMEOUTS } from '../database.ts'
-import type { OpenRun } from './store.ts'
+import type { OpenRun } from './run.ts'
 
 /** The queue of the runs. */
 export interface RunQueue {

@@ -4,7 +4,8 @@
  * @module
  */
 import type { FastifyBaseLogger } from 'fastify'
-import type { InlineRun, RunStore } from './store.ts'
+import type { InlineRun } from './run.ts'
+import type { RunStore } from './store.ts'
 
 /** Options of the recorder. */
 export interface RecorderOptions {

@@ -9,7 +9,8 @@ import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { ToolPool } from '../knowledge/pool.ts'
 import { failureOf, resultTooLarge, workerLost } from './failure.ts'
 import type { RunQueue } from './queue.ts'
-import type { ClaimedRun, RunStore } from './store.ts'
+import type { ClaimedRun } from './run.ts'
+import type { RunStore } from './store.ts'
 
 /** Options of the worker. */
 export interface RunWorkerOptions {

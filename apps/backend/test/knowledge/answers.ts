@@ -1,4 +1,7 @@
-/** What the tools answer on a folder, in a form that is small enough to keep and detailed enough to explain a difference. */
+/**
+ * What the tools answer on a folder, in a form that is small enough to keep and detailed enough to explain a
+ * difference.
+ */
 import { createHash } from 'node:crypto'
 import { loadCorpus } from '../../dist/knowledge/corpus/corpus.js'
 import type { Document } from '../../dist/knowledge/corpus/document.js'
@@ -7,7 +10,9 @@ import { findTool, parseParameters } from '../../dist/knowledge/tools/index.js'
 /** Answers by tool and parameters, and the structure of each document by id. */
 export interface Answers {
   tools: Record<string, unknown>
-  /** One line per heading, block and link: kind, line number, then the depth and slug, a hash of the text, or the URL. */
+  /**
+   * One line per heading, block and link: kind, line number, then the depth and slug, a hash of the text, or the URL.
+   */
   documents: Record<string, string[]>
 }
 
@@ -53,7 +58,10 @@ function hash(text: string): string {
   return createHash('sha256').update(text).digest('hex').slice(0, 8)
 }
 
-/** Lists the leaves in which two answers differ, each as `path: before → after`. Lists of different length differ by entries. */
+/**
+ * Lists the leaves in which two answers differ, each as `path: before → after`. Lists of different length differ by
+ * entries.
+ */
 export function differencesOf(before: unknown, after: unknown, path = ''): string[] {
   if (Array.isArray(before) && Array.isArray(after) && before.length !== after.length) {
     const [left, right] = [before, after].map((list) => list.map((entry) => JSON.stringify(entry))) as [

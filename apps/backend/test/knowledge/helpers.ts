@@ -38,7 +38,10 @@ function markdownFilesOf(folder: string): string[] {
   return names.filter((name) => name.endsWith('.md')).sort()
 }
 
-/** The targets of inline links and images, found without a parser: code is cut out by hand, then `](target)` is searched for. */
+/**
+ * The targets of inline links and images, found without a parser: code is cut out by hand, then `](target)` is searched
+ * for.
+ */
 export function grepLinks(source: string): string[] {
   let isCode = false
   const prose = source.split('\n').filter((line) => {

@@ -66,8 +66,8 @@ function judgeNow(result: unknown, outcome: (value: unknown) => void): void {
 }
 
 /**
- * Judges a result that may be the promise of a remote cache once it is fulfilled. A failed lookup is neither a hit nor a miss.
- * The caller gets the original promise, not a derived one, since the caller may compare it.
+ * Judges a result that may be the promise of a remote cache once it is fulfilled. A failed lookup is neither a hit nor
+ * a miss. The caller gets the original promise, not a derived one, since the caller may compare it.
  */
 function judgeWhenKnown(result: unknown, outcome: (value: unknown) => void): void {
   if (isThenable(result)) result.then(outcome, () => {})

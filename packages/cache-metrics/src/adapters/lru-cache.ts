@@ -37,8 +37,9 @@ interface Status {
 }
 
 /**
- * Makes the function for the option `dispose` of an LRUCache, so that its evictions can be counted: lru-cache accepts one only
- * in its constructor. Calls `own` as lru-cache would. Counts nothing until the cache is observed. Make one per cache.
+ * Makes the function for the option `dispose` of an LRUCache, so that its evictions can be counted: lru-cache accepts
+ * one only in its constructor. Calls `own` as lru-cache would. Counts nothing until the cache is observed. Make one per
+ * cache.
  */
 export function disposeHook<Value = unknown, Key = unknown>(own?: Dispose<Value, Key>): Dispose<Value, Key> {
   const listeners: DisposeHook[typeof kListeners] = new Set()
@@ -90,7 +91,9 @@ export const lruCache: Adapter = {
       },
     }
 
-    /** Wraps a method that looks a value up and loads it when it is missing. `status` tells synchronously which it was. */
+    /**
+     * Wraps a method that looks a value up and loads it when it is missing. `status` tells synchronously which it was.
+     */
     function countByStatus(original: Method): Method {
       return function (key, options, ...args) {
         const status: Status = (options as { status?: Status } | undefined)?.status ?? {}
