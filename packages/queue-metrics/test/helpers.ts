@@ -73,6 +73,8 @@ function createBackend(name: BackendName, service: Service): Backend {
   /** Starts a process with one worker. */
   async function startWorkerProcess(t: Test, queue: string, options: object = {}): Promise<WorkerProcess> {
     const child = fork(new URL('./fixtures/worker-process.ts', import.meta.url), {
+      // Without the loaders of the test runner.
+      execArgv: ['--import=tsx'],
       env: {
         ...process.env,
         BACKEND: name,

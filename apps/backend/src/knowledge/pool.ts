@@ -8,7 +8,6 @@ import { Piscina } from 'piscina'
 import { type CorpusLimits, fingerprintCorpus } from './corpus/corpus.ts'
 import type { ToolFailure, ToolOutcome, ToolTask } from './thread.ts'
 import { ToolError } from './tools/errors.ts'
-import { findTool, parseParameters } from './tools/index.ts'
 
 /** Options of the pool. */
 export interface ToolPoolOptions {
@@ -29,11 +28,11 @@ export interface ToolPool {
   /** Threads that are alive or about to be. */
   readonly threads: number
   /**
-   * Runs a tool and resolves to its result. Rejects with a `ToolError` for an unknown tool or a wrong parameter, with
-   * the tool's own error when it fails, and with an `AbortError` whose `cause` is the signal's reason when `signal`
-   * aborts: a waiting run is dropped; the thread of a run in flight is terminated immediately and replaced.
+   * Runs a tool with parameters that `parseParameters` returned, and resolves to its result. Rejects with the tool's own
+   * error when it fails, and with an `AbortError` whose `cause` is the signal's reason when `signal` aborts: a waiting
+   * run is dropped; the thread of a run in flight is terminated immediately and replaced.
    */
-  run(name: string, params?: unknown, options?: { signal?: AbortSignal | undefined }): Promise<unknown>
+  run(name: string, params: Record<string, unknown>, options?: { signal?: AbortSignal | undefined }): Promise<unknown>
   /** Returns a hash of the documents; equal fingerprints give equal results. Lists the folder and parses nothing. */
   fingerprint(): Promise<string>
   /** Terminates the threads. Runs in flight and later runs reject. Resolves when the last thread has ended. */
@@ -64,14 +63,12 @@ export function createToolPool(options: ToolPoolOptions): ToolPool {
 
   async function run(
     name: string,
-    params?: unknown,
+    params: Record<string, unknown>,
     { signal }: { signal?: AbortSignal | undefined } = {},
   ): Promise<unknown> {
     // Piscina would start a new thread.
-    if (isClosed) throw new ToolError('Expected the pool to be open, got a closed one', 'BACKEND_POOL_CLOSED', 503)
-    const tool = findTool(name)
-    const task = { tool: name, params: parseParameters(tool, params), docsDir, limits }
-    const outcome = await piscina.run(task, { signal: signal ?? null })
+    if (isClosed) throw new ToolError('Expected the pool to be open, got a closed one', 'POOL_CLOSED', 503)
+    const outcome = await piscina.run({ tool: name, params, docsDir, limits }, { signal: signal ?? null })
     if ('error' in outcome) throw restore(outcome.error)
     return outcome.result
   }

@@ -45,7 +45,7 @@ export interface InlineRun {
 /** What an attempt needs of its run. */
 export interface ClaimedRun {
   tool: string
-  params: unknown
+  params: Record<string, unknown>
   /** Attempts begun so far, this one included. */
   attempts: number
   failures: number

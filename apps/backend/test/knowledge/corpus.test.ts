@@ -34,10 +34,10 @@ t.test('files that no one would write by hand neither crash nor hang a tool', as
     'empty.md': '',
     'front-matter.markdown': '---\ntitle: From above\n---\n\nText without a heading.\n',
     'binary.md': Buffer.from(Array.from({ length: 200_000 }, (_, index) => (index * 7919 + (index >> 8)) % 256)),
-    'prose.md': megabytes('Some [link](./nowhere.md) and *text* in `code` here.\n\n'),
+    'prose.md': megabytes('Some [link](./nowhere.md) and *text* in `code` here.\n\n', 2),
     'one-line.md': megabytes('word '),
-    'brackets.md': megabytes('['),
-    'stars.md': megabytes('***'),
+    'brackets.md': megabytes('[', 0.5),
+    'stars.md': megabytes('***', 1),
     'many-stars.md': `a${megabytes('***')}`,
     'quotes.md': megabytes('>'),
     'short-quotes.md': '>'.repeat(20_000),
@@ -70,7 +70,7 @@ t.test('files that no one would write by hand neither crash nor hang a tool', as
     { path: 'too-large.md', reason: 'larger than 16777216 bytes' },
   ])
   const links = new Map(stats.documents.map(({ document, links }) => [document, links]))
-  t.ok(links.get('prose.md')! > 90_000, 'five megabytes of prose are parsed whole')
+  t.ok(links.get('prose.md')! > 36_000, 'two megabytes of prose are parsed whole')
   t.equal(links.get('open-fence.md'), 0, 'what a fence opens stays code')
 })
 
@@ -116,7 +116,7 @@ t.test('no parameter reads a path outside', async (t) => {
   ]) {
     await t.rejects(
       run('extract_keywords', { document }),
-      { code: 'BACKEND_INVALID_PARAMETER', field: 'document' },
+      { code: 'INVALID_PARAMETER', field: 'document' },
       JSON.stringify(document),
     )
     t.notMatch(JSON.stringify(await run('search', { query: document })), /topsecret/i)
@@ -129,7 +129,7 @@ t.test('a folder that is not there is one clear error', async (t) => {
   const run = poolOf(t, join(t.testdir(), 'none'))
 
   await t.rejects(run('build_graph'), {
-    code: 'BACKEND_DOCS_UNREADABLE',
+    code: 'DOCS_UNREADABLE',
     message: /Expected the documents folder .*none: ENOENT/,
   })
 })

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { createToolPool, type ToolPool } from '../../dist/knowledge/pool.js'
-import { tools } from '../../dist/knowledge/tools/index.js'
+import { findTool, parseParameters, tools } from '../../dist/knowledge/tools/index.js'
 import '../threads.ts'
 
 export const SMALL = fileURLToPath(new URL('../fixtures/small', import.meta.url))
@@ -18,7 +18,17 @@ type Run = (name: string, params?: unknown) => Promise<unknown>
 export function poolOf(t: Test, docsDir: string): Run {
   const pool: ToolPool = createToolPool({ docsDir, maxThreads: 1 })
   t.teardown(() => pool.close())
-  return (name, params) => pool.run(name, params)
+  return (name, params) => runIn(pool, name, params)
+}
+
+/** Validates a call as a request does, and runs it. Rejects for a call that is refused. */
+export async function runIn(
+  pool: ToolPool,
+  name: string,
+  params: unknown = {},
+  options: { signal?: AbortSignal } = {},
+): Promise<unknown> {
+  return await pool.run(name, parseParameters(findTool(name), params), options)
 }
 
 export async function runAll(run: Run): Promise<Record<string, unknown>> {

@@ -6,14 +6,14 @@ import { fingerprintCorpus } from '../../dist/knowledge/corpus/corpus.js'
 import { createToolPool } from '../../dist/knowledge/pool.js'
 import type { GraphResult } from '../../dist/knowledge/tools/build-graph.js'
 import type { LinksResult } from '../../dist/knowledge/tools/check-links.js'
-import { busyShare, distinctPassages } from './helpers.ts'
+import { busyShare, distinctPassages, runIn } from './helpers.ts'
 
 t.test('the fingerprint and the answers follow the documents', async (t) => {
   const docsDir = t.testdir({ 'a.md': '# First\n', sub: { 'b.md': '[image](../image.png)\n' } })
   const pool = createToolPool({ docsDir })
   t.teardown(() => pool.close())
   const titles = async (): Promise<string[]> =>
-    ((await pool.run('build_graph')) as GraphResult).nodes.map(({ title }) => title)
+    ((await runIn(pool, 'build_graph')) as GraphResult).nodes.map(({ title }) => title)
 
   const before = await pool.fingerprint()
   t.equal(await pool.fingerprint(), before, 'it stays while nothing changes')
@@ -24,10 +24,10 @@ t.test('the fingerprint and the answers follow the documents', async (t) => {
   t.not(changed, before)
   t.same(await titles(), ['Changed', 'sub/b.md'])
 
-  t.equal(((await pool.run('check_links')) as LinksResult).totals.broken, 1)
+  t.equal(((await runIn(pool, 'check_links')) as LinksResult).totals.broken, 1)
   writeFileSync(join(docsDir, 'image.png'), '')
   t.not(await fingerprintCorpus(docsDir), changed, 'links may lead to files that are no documents')
-  t.equal(((await pool.run('check_links')) as LinksResult).totals.broken, 0)
+  t.equal(((await runIn(pool, 'check_links')) as LinksResult).totals.broken, 0)
 })
 
 t.test('aborting a run stops its thread, whatever it does', async (t) => {
@@ -38,8 +38,8 @@ t.test('aborting a run stops its thread, whatever it does', async (t) => {
   const running = new AbortController()
   const waiting = new AbortController()
 
-  const run = pool.run('find_duplicates', {}, { signal: running.signal })
-  const queued = pool.run('build_graph', {}, { signal: waiting.signal })
+  const run = runIn(pool, 'find_duplicates', {}, { signal: running.signal })
+  const queued = runIn(pool, 'build_graph', {}, { signal: waiting.signal })
   run.catch(() => {})
   await until('the thread to compute', async () => (await busyShare(500)) > 0.3)
   waiting.abort()
@@ -53,8 +53,8 @@ t.test('aborting a run stops its thread, whatever it does', async (t) => {
   await until('no thread to compute', async () => (await busyShare(500)) <= 0.2)
 
   for (let file = 0; file < 40; file++) rmSync(join(docsDir, `${file}.md`))
-  t.match(await pool.run('build_graph'), { nodes: [{ id: 'small.md' }] }, 'a new thread takes the next run')
-  await t.rejects(pool.run('build_graph', {}, { signal: AbortSignal.abort() }), { name: 'AbortError' })
+  t.match(await runIn(pool, 'build_graph'), { nodes: [{ id: 'small.md' }] }, 'a new thread takes the next run')
+  await t.rejects(runIn(pool, 'build_graph', {}, { signal: AbortSignal.abort() }), { name: 'AbortError' })
 })
 
 t.test('closing the pool ends its threads and leaves nothing behind', async (t) => {
@@ -63,15 +63,15 @@ t.test('closing the pool ends its threads and leaves nothing behind', async (t) 
   const before = handles()
   const docsDir = t.testdir({ 'small.md': '# Small\n' })
   const pool = createToolPool({ docsDir, maxThreads: 2 })
-  await pool.run('search', { query: 'small' })
+  await runIn(pool, 'search', { query: 'small' })
   for (let file = 0; file < 10; file++) writeFileSync(join(docsDir, `${file}.md`), distinctPassages(file, 700_000))
-  const running = pool.run('find_duplicates')
+  const running = runIn(pool, 'find_duplicates')
   const rejected = t.rejects(running)
 
   await pool.close()
   await rejected
 
-  await t.rejects(pool.run('build_graph'), { code: 'BACKEND_POOL_CLOSED', statusCode: 503 })
+  await t.rejects(runIn(pool, 'build_graph'), { code: 'POOL_CLOSED', statusCode: 503 })
   t.equal(pool.threads, 0)
   t.same(handles(), before)
 })

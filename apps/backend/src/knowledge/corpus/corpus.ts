@@ -62,7 +62,7 @@ export interface LoadOptions extends CorpusLimits {
 
 /** The folder itself cannot be read. */
 export class CorpusError extends Error {
-  readonly code = 'BACKEND_DOCS_UNREADABLE'
+  readonly code = 'DOCS_UNREADABLE'
   readonly statusCode = 500
 
   constructor(docsDir: string, cause: unknown) {

@@ -21,7 +21,7 @@ export const tools: ReadonlyMap<string, Tool> = new Map(
   [buildGraph, search, extractKeywords, findDuplicates, checkLinks, documentStats].map((tool) => [tool.name, tool]),
 )
 
-/** The tool of that name. Throws a {@link ToolError} with code `BACKEND_UNKNOWN_TOOL` when there is none. */
+/** The tool of that name. Throws a {@link ToolError} with code `UNKNOWN_TOOL` when there is none. */
 export function findTool(name: string): Tool {
   const tool = tools.get(name)
   if (!tool) throw unknownTool(name)
@@ -30,7 +30,7 @@ export function findTool(name: string): Tool {
 
 /**
  * A copy of the parameters, complete with defaults. Nothing is converted: `"5"` is no number.
- * Throws a {@link ToolError} with code `BACKEND_INVALID_PARAMETER` and the failing `field`.
+ * Throws a {@link ToolError} with code `INVALID_PARAMETER` and the failing `field`.
  */
 export function parseParameters(tool: Tool, parameters: unknown = {}): Record<string, unknown> {
   const complete = Value.Default(tool.parameters, Value.Clone(parameters))

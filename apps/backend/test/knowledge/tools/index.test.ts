@@ -5,7 +5,7 @@ import { poolOf, SMALL } from '../helpers.ts'
 
 t.test('a wrong parameter is refused with its name, and an unknown tool as such', async (t) => {
   const run = poolOf(t, SMALL)
-  const wrong = (field: string) => ({ code: 'BACKEND_INVALID_PARAMETER', statusCode: 400, field })
+  const wrong = (field: string) => ({ code: 'INVALID_PARAMETER', statusCode: 400, field })
 
   await t.rejects(run('search'), wrong('query'))
   await t.rejects(run('search', { query: '' }), wrong('query'))
@@ -15,8 +15,8 @@ t.test('a wrong parameter is refused with its name, and an unknown tool as such'
   await t.rejects(run('build_graph', { colour: 'red' }), wrong('colour'))
   await t.rejects(run('build_graph', []), wrong(''))
   await t.rejects(run('extract_keywords', { document: 'none.md' }), wrong('document'))
-  await t.rejects(run('make_coffee'), { code: 'BACKEND_UNKNOWN_TOOL', statusCode: 404 })
-  await t.rejects(run('__proto__'), { code: 'BACKEND_UNKNOWN_TOOL' })
+  await t.rejects(run('make_coffee'), { code: 'UNKNOWN_TOOL', statusCode: 404 })
+  await t.rejects(run('__proto__'), { code: 'UNKNOWN_TOOL' })
 })
 
 t.test('every tool describes its parameters and answers plain JSON that is the same each time', async (t) => {
