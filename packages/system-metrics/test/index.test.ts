@@ -1,4 +1,5 @@
-import { mkdirSync, rmSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import fs from 'node:fs/promises'
 import { syncBuiltinESMExports } from 'node:module'
 import path from 'node:path'
@@ -6,8 +7,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import Fastify from 'fastify'
 import t, { type Test } from 'tap'
 import { type SystemMetricsOptions, systemMetrics } from '../src/index.ts'
+import { increase } from '../src/values.ts'
 import {
   build,
+  readMeminfo,
   readValue,
   runProgram,
   samplesOf,
@@ -15,6 +18,7 @@ import {
   secondSample,
   sendLoopback,
   skip,
+  TOLERANCE_BYTES,
   temporary,
   until,
 } from './helpers.ts'
@@ -198,4 +202,105 @@ t.test('a file system that hangs delays the start by half of the plugin timeout,
   await until('the late answer in the log', () => lines.length === 2)
   t.match(lines[1], { level: 50, msg: 'Expected option `path` to be a path that exists, got /mnt/gone' })
   t.equal(readValue(await scrape(app), 'metrics_collector_success{collector="system"}'), 0)
+})
+
+t.test('the load is what /proc/loadavg says', { skip }, async (t) => {
+  const app = await build(t)
+  await secondSample(app)
+
+  // The kernel computes the load anew every 5 seconds: a sample counts if that did not happen around it.
+  const loads = await until('a sample between two steps of the kernel', async () => {
+    const before = readLoads()
+    await app.systemMetrics.sample()
+    return before.join() === readLoads().join() && before
+  })
+  const text = await scrape(app)
+
+  for (const [index, window] of ['1m', '5m', '15m'].entries()) {
+    // The file has two decimals.
+    t.ok(Math.abs(readValue(text, `system_load_average{window="${window}"}`)! - loads[index]!) < 0.02, window)
+  }
+
+  function readLoads(): number[] {
+    return readFileSync('/proc/loadavg', 'utf8').split(' ').slice(0, 3).map(Number)
+  }
+})
+
+function readUsed(): { memory: number; swap: number } {
+  return {
+    memory: readMeminfo('MemTotal') - readMeminfo('MemAvailable'),
+    swap: readMeminfo('SwapTotal') - readMeminfo('SwapFree'),
+  }
+}
+
+t.test('memory and swap are what /proc/meminfo says', { skip }, async (t) => {
+  const app = await build(t)
+  await secondSample(app)
+
+  // Other programs run on this machine: a sample counts if memory hardly changed around it.
+  const used = await until('a sample while memory is steady', async () => {
+    const before = readUsed()
+    await app.systemMetrics.sample()
+    const after = readUsed()
+    const isSteady = (['memory', 'swap'] as const).every((key) => Math.abs(after[key] - before[key]) < TOLERANCE_BYTES)
+    return isSteady && after
+  })
+  const text = await scrape(app)
+
+  const total = readMeminfo('MemTotal')
+  t.equal(readValue(text, 'system_memory_total_bytes'), total)
+  t.ok(Math.abs(readValue(text, 'system_memory_used_bytes')! - used.memory) < TOLERANCE_BYTES)
+  t.ok(Math.abs(readValue(text, 'system_swap_used_bytes')! - used.swap) < TOLERANCE_BYTES)
+  if (readValue(text, 'container_memory_limit_bytes') === undefined) {
+    t.ok(Math.abs(readValue(text, 'system_memory_percent')! - (100 * used.memory) / total) < 2)
+  }
+})
+
+function df(folder: string): { size: number; used: number; available: number } {
+  const columns = ['size', 'used', 'avail']
+  const options = { encoding: 'utf8', timeout: 60_000 } as const
+  const text = execFileSync('df', ['-B1', `--output=${columns.join()}`, folder], options)
+  const [size = NaN, used = NaN, available = NaN] = text.trim().split('\n')[1]!.trim().split(/\s+/).map(Number)
+  return { size, used, available }
+}
+
+t.test('the disk is what df says', { skip }, async (t) => {
+  for (const folder of [undefined, '/dev']) {
+    const app = await build(t, { path: folder })
+    await secondSample(app)
+
+    // Other programs write to this disk: a sample counts if it hardly changed around it.
+    const { size, used, available } = await until('a sample while the disk is steady', async () => {
+      const before = df(folder ?? process.cwd())
+      await app.systemMetrics.sample()
+      const after = df(folder ?? process.cwd())
+      return Math.abs(after.used - before.used) < TOLERANCE_BYTES && after
+    })
+    const text = await scrape(app)
+
+    t.equal(readValue(text, 'system_disk_total_bytes'), size)
+    t.ok(Math.abs(readValue(text, 'system_disk_used_bytes')! - used) < TOLERANCE_BYTES)
+    t.ok(Math.abs(readValue(text, 'system_disk_percent')! - (100 * used) / (used + available)) < 0.5)
+  }
+})
+
+t.test('a file system without blocks has no percent', { skip }, async (t) => {
+  const app = await build(t, { path: '/proc' })
+
+  const text = await scrape(app)
+
+  t.equal(readValue(text, 'system_disk_total_bytes'), 0)
+  t.equal(readValue(text, 'system_disk_percent'), undefined)
+})
+
+t.test('a counter of the system that begins again never lets ours go down', async (t) => {
+  let total = 0
+  let last: number | undefined
+  const totals = [100, 250, 250, 40, 90, 0, 5].map((now) => {
+    total += increase(last, now)
+    last = now
+    return total
+  })
+
+  t.strictSame(totals, [100, 250, 250, 290, 340, 340, 345])
 })

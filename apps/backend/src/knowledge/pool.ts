@@ -28,9 +28,9 @@ export interface ToolPool {
   /** Threads that are alive or about to be. */
   readonly threads: number
   /**
-   * Runs a tool with parameters that `parseParameters` returned, and resolves to its result. Rejects with the tool's own
-   * error when it fails, and with an `AbortError` whose `cause` is the signal's reason when `signal` aborts: a waiting
-   * run is dropped; the thread of a run in flight is terminated immediately and replaced.
+   * Runs a tool with parameters that `parseParameters` returned, and resolves to its result. Rejects with the tool's
+   * own error when it fails, and with an `AbortError` whose `cause` is the signal's reason when `signal` aborts: a
+   * waiting run is dropped; the thread of a run in flight is terminated immediately and replaced.
    */
   run(name: string, params: Record<string, unknown>, options?: { signal?: AbortSignal | undefined }): Promise<unknown>
   /** Returns a hash of the documents; equal fingerprints give equal results. Lists the folder and parses nothing. */

@@ -25,3 +25,12 @@ t.test('the answer of GET /api/tools is made once', async (t) => {
   t.equal(await readValue(app, 'cache_hits_total{cache_type="tool_registry"}'), 1)
   t.equal(await readValue(app, 'cache_load_duration_seconds_count{cache_type="tool_registry"}'), 1)
 })
+
+t.test('GET / says what this is and where to go', async (t) => {
+  const app = await build(t, env)
+  const answer = (await app.inject('/')).json()
+  t.match(answer, { name: 'data20-backend', version: /^\d+\.\d+\.\d+$/, status: 'running' })
+  for (const link of Object.values<string>(answer.links)) {
+    if (link !== '/api/run') t.equal((await app.inject(link)).statusCode, 200, link)
+  }
+})
