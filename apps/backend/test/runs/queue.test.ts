@@ -3,9 +3,9 @@ import { tools } from '../../dist/knowledge/tools/index.js'
 import { queueLabel, startBrokers } from '../brokers.ts'
 import { build, enqueue, find, paramsOf, type Run, readValue, run, until, untilEnded } from '../helpers.ts'
 
-const brokers = Object.entries(await startBrokers(t))
+const brokers = await startBrokers(t)
 
-for (const [name, broker] of brokers) {
+for (const [name, broker] of Object.entries(brokers)) {
   t.test(`queued runs on ${name}`, async (t) => {
     const env = await broker.env()
     const queue = queueLabel(env)
@@ -45,8 +45,6 @@ for (const [name, broker] of brokers) {
     })
   })
 }
-
-const brokers = await startBrokers(t)
 
 for (const [name, broker] of Object.entries(brokers)) {
   t.test(`runs that are missing in the queue on ${name} are added once, also by two processes`, async (t) => {
