@@ -18,7 +18,7 @@ import { basename, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Binaries, ServerUser } from './binaries.ts'
 import { PostgresServerError } from './errors.ts'
-import { inspect } from './processes.ts'
+import { descendantsOf, inspect, signal } from './processes.ts'
 
 const execute = promisify(execFile)
 
@@ -54,10 +54,12 @@ export async function initialize(
   const password = join(staging, PASSWORD_FILE)
   mkdirSync(staging, { mode: 0o700 })
   let making: ReturnType<typeof execute> | undefined
-  // If this process exits meanwhile, initdb ends and its directory is deleted.
+  // If this process exits meanwhile, initdb ends and its directory is deleted. The server that initdb runs writes on until
+  // it ends too, so it is killed, and deleting is tried again.
   const abandon = () => {
-    making?.child.kill('SIGKILL')
-    rmSync(staging, { recursive: true, force: true })
+    const pid = making?.child.pid
+    if (pid !== undefined) for (const one of [...descendantsOf(pid), pid]) signal(one, 'SIGKILL')
+    rmSync(staging, { recursive: true, force: true, maxRetries: 20, retryDelay: 20 })
   }
   process.once('exit', abandon)
   try {

@@ -38,6 +38,11 @@ export function childrenOf(pid: number): number[] {
   })
 }
 
+/** Returns the pids of all processes below a process. */
+export function descendantsOf(pid: number): number[] {
+  return childrenOf(pid).flatMap((child) => [...descendantsOf(child), child])
+}
+
 /** Sends a signal. Does nothing if the process has ended. */
 export function signal(pid: number, name: NodeJS.Signals): void {
   try {
