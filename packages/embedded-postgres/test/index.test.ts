@@ -229,6 +229,26 @@ t.test('the server ends with a process that exits without stopping it', async (t
   t.notOk(existsSync(join(directory, 'postmaster.pid')))
 })
 
+t.test('a process that exits while initdb works leaves nothing behind, and its own exit code', async (t) => {
+  const built = new URL('../dist/index.js', import.meta.url).href
+  for (const milliseconds of [100, 240, 400, 600, 800, 1010]) {
+    const folder = temporary(t)
+    const program = `import { startPostgres } from '${built}'
+      startPostgres({ directory: ${JSON.stringify(join(folder, 'postgres'))} }).catch(() => {})
+      setTimeout(() => process.exit(0), ${milliseconds})`
+    const child = spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, '--input-type=module', '-e', program])
+    t.teardown(() => child.kill('SIGKILL'))
+
+    const [code] = await once(child, 'exit')
+
+    t.equal(code, 0, `after ${milliseconds} ms`)
+    t.strictSame(
+      readdirSync(folder).filter((name) => name !== 'postgres'),
+      [],
+    )
+  }
+})
+
 t.test('a directory of another major version says what to do', async (t) => {
   const directory = prepared(t)
   const server = await start(t, { directory, durable: false })
