@@ -6,10 +6,12 @@
  * @module
  */
 import type { ServerResponse } from 'node:http'
-import type { Duplex } from 'node:stream'
+import type { Socket } from 'node:net'
+import { Duplex } from 'node:stream'
 import { AlreadyRegisteredError, ensureMetrics } from '@data20/metrics-core/plugin'
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { adapter } from './adapter.ts'
 import { createConnections } from './connections.ts'
 import { http1 } from './http1.ts'
 import { http2 } from './http2.ts'
@@ -125,7 +127,15 @@ async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions
 function protocolOf(response: RawResponse): Protocol {
   if ('stream' in response) return http2
   if (isInjected(response)) return inject
+  if (!isConnection(response.req?.socket)) return adapter
   return isUpgrade(response.req) ? upgrade : http1
+}
+
+/**
+ * Returns whether a socket is a connection, open or closed. Adapters have none, a plain object, or one never connected.
+ */
+function isConnection(socket: Duplex | null | undefined): boolean {
+  return socket instanceof Duplex && ((socket as Socket).pending !== true || socket.destroyed)
 }
 
 const plugin: FastifyPluginAsync<HttpMetricsOptions> = fp(httpMetrics, { name: '@data20/http-metrics', fastify: '5.x' })

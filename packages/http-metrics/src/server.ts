@@ -4,6 +4,7 @@
  * @module
  */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import type { EventEmitter } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
@@ -48,16 +49,16 @@ interface RequestStart {
 function observeServer(server: FastifyInstance['server'], observer: ServerObserver): () => void {
   let isSubscribed = false
   // Subscribes at the first connection: a server may be given connections without listening.
-  server.prependListener('connection', () => {
+  prepend(server, 'connection', () => {
     if (isSubscribed) return
     isSubscribed = true
     subscribe(REQUEST_START, onStart)
   })
   server.on('close', stop)
   // HTTP/2 has no such channel, and a server may be given requests without connections.
-  server.prependListener('request', (_request, response) => observer.onRequest(response))
+  prepend(server, 'request', (_request: unknown, response: RawResponse) => observer.onRequest(response))
   // Runs ahead of Fastify's listener, which destroys the socket.
-  server.prependListener('clientError', observer.onClientError)
+  prepend(server, 'clientError', observer.onClientError)
 
   return stop
 
@@ -70,4 +71,15 @@ function observeServer(server: FastifyInstance['server'], observer: ServerObserv
     const { response, socket, server: receiver } = message as RequestStart
     if (receiver === server) observer.onStart(response, socket)
   }
+}
+
+/** Adds a listener ahead of all others. Servers of a `serverFactory` may be emitters that can only add one behind. */
+function prepend<Args extends unknown[]>(
+  server: FastifyInstance['server'],
+  event: string,
+  listener: (...args: Args) => void,
+): void {
+  const emitter = server as EventEmitter
+  if (typeof emitter.prependListener === 'function') emitter.prependListener(event, listener as () => void)
+  else emitter.on(event, listener as () => void)
 }

@@ -5,6 +5,7 @@
  */
 import type { ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
+import { patch } from '@data20/metrics-core/plugin'
 import { completeEnding, incompleteEnding } from './http1.ts'
 import { isResponseClosed } from './internals.ts'
 import type { Protocol } from './protocol.ts'
@@ -22,21 +23,28 @@ export const upgrade: Protocol<ServerResponse> = {
   },
 }
 
-/** Calls `found` with the status of the first answer that is written to a socket. */
+/**
+ * Calls `found` with the status of the first answer that is written to a socket. Wrappers that others put around
+ * `write` and `end` stay.
+ */
 function watchStatus(socket: Duplex, found: (status: number) => void): void {
-  const { write, end } = socket
-  for (const [name, original] of Object.entries({ write, end })) {
-    Object.assign(socket, {
-      [name](this: Duplex, ...args: unknown[]) {
-        const [, status] = /^HTTP\/1\.\d (\d{3})\b/.exec(firstBytes(args[0])) ?? []
-        // An answer follows every 1xx except 101.
-        if (status === '101' || status?.startsWith('1') === false) {
-          Object.assign(socket, { write, end })
-          found(Number(status))
-        }
-        return Reflect.apply(original, this, args)
-      },
-    })
+  let isFound = false
+  const restore = ['write', 'end'].map((name) =>
+    patch(socket, name, (original) => {
+      return function watched(...args) {
+        if (!isFound) look(args[0])
+        return original.apply(this, args)
+      }
+    }),
+  )
+
+  function look(chunk: unknown): void {
+    const [, status] = /^HTTP\/1\.\d (\d{3})\b/.exec(firstBytes(chunk)) ?? []
+    // An answer follows every 1xx except 101.
+    if (status !== '101' && status?.startsWith('1') !== false) return
+    isFound = true
+    for (const putBack of restore) putBack()
+    found(Number(status))
   }
 }
 

@@ -9,7 +9,6 @@ import { assertEachAlone, connectTo, listen, REQUEST_LABELS, statusOf } from './
 import { buildApp } from './traffic/app.ts'
 import { settledExposition, sorted } from './traffic/exposition.ts'
 import { http1Exchanges } from './traffic/http1.ts'
-import { upgradeExchanges } from './traffic/upgrade.ts'
 
 /** Resolves once the answer to the next request has filled the buffers of a connection whose client does not read. */
 async function answerStalled(app: FastifyInstance): Promise<void> {
@@ -165,5 +164,3 @@ t.test("connections that another server hands over are observed like the server'
   ])
   t.equal(exposition.counts('http_parser_errors_total', ['code']).size, 0)
 })
-
-t.test('each kind of upgrade is counted as the client saw it', (t) => assertEachAlone(t, upgradeExchanges))
