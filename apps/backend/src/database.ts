@@ -33,6 +33,18 @@ export const DATABASE_TIMEOUTS = {
   keepAlive: true,
 } as const
 
+/**
+ * A client whose connection may break at any time. A pool listens to a client only while it is idle and not being
+ * ended, and BullMQ uses clients without a listener of its own: the server's shutdown at any other moment would end the
+ * process. A query in flight rejects in any case.
+ */
+export class PatientClient extends pg.Client {
+  constructor(config?: string | pg.ClientConfig) {
+    super(config)
+    this.on('error', () => {})
+  }
+}
+
 const MIGRATIONS = fileURLToPath(new URL('../migrations', import.meta.url))
 const CONNECT_TIMEOUT_MS = 5000
 /** Time that another process may take to migrate before us. */

@@ -1,4 +1,4 @@
-import { type Service, startPostgres, temporaryFolder } from '@data20/dev-services'
+import { type Service, startPostgres, temporaryFolder, until } from '@data20/dev-services'
 import { metricsCore } from '@data20/metrics-core'
 import Fastify, { type FastifyInstance } from 'fastify'
 import pg from 'pg'
@@ -9,8 +9,30 @@ export const TIMES = 1000
 
 export async function start(t: Test): Promise<Service> {
   const server = await startPostgres({ directory: temporaryFolder(t, 'db-metrics'), durable: false })
-  t.teardown(() => server.stop())
+  t.teardown(async () => {
+    await disconnected(server.url)
+    await server.stop()
+  })
   return server
+}
+
+/**
+ * Resolves once nobody else is connected. A server that is stopped tells a connection which is just ending that it is
+ * terminated, and pg emits that as an error to nobody.
+ */
+async function disconnected(url: string): Promise<void> {
+  const client = new pg.Client(url)
+  client.on('error', () => {})
+  try {
+    await client.connect()
+    const others = `SELECT count(*)::int AS count FROM pg_stat_activity
+      WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()`
+    await until('all connections to end', async () => (await client.query(others)).rows[0].count === 0, 10_000)
+  } catch {
+    // The test has killed the server, or keeps a connection that it cannot end.
+  } finally {
+    await client.end().catch(() => {})
+  }
 }
 
 /** The server of this file's tests. */

@@ -54,8 +54,8 @@ export async function initialize(
   const password = join(staging, PASSWORD_FILE)
   mkdirSync(staging, { mode: 0o700 })
   let making: ReturnType<typeof execute> | undefined
-  // If this process exits meanwhile, initdb ends and its directory is deleted. The server that initdb runs writes on until
-  // it ends too, so it is killed, and deleting is tried again.
+  // If this process exits meanwhile, initdb ends and its directory is deleted. The server that initdb runs writes on
+  // until it ends too, so it is killed, and deleting is tried again.
   const abandon = () => {
     const pid = making?.child.pid
     if (pid !== undefined) for (const one of [...descendantsOf(pid), pid]) signal(one, 'SIGKILL')

@@ -7,7 +7,7 @@ import dbMetrics from '@data20/db-metrics'
 import postgres from '@fastify/postgres'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { DATABASE_TIMEOUTS, openDatabase } from '../database.ts'
+import { DATABASE_TIMEOUTS, openDatabase, PatientClient } from '../database.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -28,7 +28,7 @@ async function database(app: FastifyInstance, { isBorrowed = false }: DatabaseOp
   app.log.info(`the runs are in ${source}`)
 
   app.decorate('databaseUrl', url)
-  await app.register(postgres, { connectionString: url, ...DATABASE_TIMEOUTS })
+  await app.register(postgres, { connectionString: url, Client: PatientClient, ...DATABASE_TIMEOUTS })
   // Without a listener, an idle connection that breaks would end the process.
   app.pg.pool.on('error', (error) => app.log.warn({ err: error }, 'a connection to the database broke'))
   await app.register(dbMetrics)

@@ -13,9 +13,8 @@ import {
   Worker,
   type WorkerOptions,
 } from 'bullmq'
-import pg from 'pg'
 import type { Config } from '../config.ts'
-import { DATABASE_TIMEOUTS } from '../database.ts'
+import { DATABASE_TIMEOUTS, PatientClient } from '../database.ts'
 import type { OpenRun } from './run.ts'
 
 /** The queue of the runs. */
@@ -139,18 +138,6 @@ export async function openRunQueue(config: Config, databaseUrl: string): Promise
 
   function postgresOptions(max: number) {
     return { connectionString: databaseUrl, migrate: true, max, Client: PatientClient, ...DATABASE_TIMEOUTS }
-  }
-}
-
-/**
- * A client whose connection may break at any time. A pool listens to a client while it is idle, and BullMQ uses clients
- * without a listener of its own: the server's shutdown between two queries would end the process. The next query
- * rejects in any case.
- */
-class PatientClient extends pg.Client {
-  constructor(config?: string | pg.ClientConfig) {
-    super(config)
-    this.on('error', () => {})
   }
 }
 
