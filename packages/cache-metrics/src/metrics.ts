@@ -30,12 +30,14 @@ export const definitions = {
     help: 'Size of all entries, as the size calculation of the cache says.',
     labelNames: ['cache_type'],
     unit: 'bytes',
+    aggregator: 'sum',
   },
   entries: {
     type: 'gauge',
     name: 'cache_entries',
     help: 'Entries in the cache, those that have expired and not been removed included.',
     labelNames: ['cache_type'],
+    aggregator: 'sum',
   },
   evictions: {
     type: 'counter',

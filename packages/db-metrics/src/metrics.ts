@@ -53,24 +53,28 @@ export const definitions = {
     name: 'db_connections_active',
     help: 'Connections of the pool that are in use or being made.',
     labelNames: ['pool'],
+    aggregator: 'sum',
   },
   idle: {
     type: 'gauge',
     name: 'db_connections_idle',
     help: 'Connections of the pool that wait for work.',
     labelNames: ['pool'],
+    aggregator: 'sum',
   },
   max: {
     type: 'gauge',
     name: 'db_connections_max',
     help: 'Connections that the pool may have.',
     labelNames: ['pool'],
+    aggregator: 'sum',
   },
   waiting: {
     type: 'gauge',
     name: 'db_connections_waiting',
     help: 'Callers that wait for a connection of the pool.',
     labelNames: ['pool'],
+    aggregator: 'sum',
   },
   wait: {
     type: 'histogram',
@@ -85,6 +89,7 @@ export const definitions = {
     name: 'db_up',
     help: 'Whether the database of the pool answers: 1 or 0.',
     labelNames: ['pool'],
+    aggregator: 'min',
   },
 } as const
 

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { definitions } from '../src/metrics.ts'
 import { build, createPool, scrape } from './helpers.ts'
 
 t.test('names, types, help texts and labels are public API', async (t) => {
@@ -60,4 +61,8 @@ t.test('names, types, help texts and labels are public API', async (t) => {
       'db_query_duration_seconds_count{operation="SELECT",pool="main"} 0',
     ],
   )
+})
+
+t.test('a database that one process of a cluster does not reach is down', async (t) => {
+  t.equal(definitions.up.aggregator, 'min')
 })

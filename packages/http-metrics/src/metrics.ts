@@ -31,6 +31,7 @@ export const definitions = {
     name: 'http_requests_in_flight',
     help: 'HTTP requests begun and not yet ended.',
     labelNames: ['endpoint', 'method'],
+    aggregator: 'sum',
   },
   aborted: {
     type: 'counter',

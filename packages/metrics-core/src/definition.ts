@@ -6,9 +6,8 @@
  */
 import type { Aggregator } from './instruments/family.ts'
 
-/** One metric. Its name and labels are public API. */
-export interface Definition {
-  type: 'counter' | 'gauge' | 'histogram'
+/** What every metric has. Its name and labels are public API. */
+interface Base {
   /** `<stem>_<thing>_<unit>`, ending in `_total` for a counter. */
   name: string
   /** One sentence that a newcomer understands. */
@@ -19,8 +18,6 @@ export interface Definition {
   unit?: string
   /** Bucket boundaries of a histogram, without +Inf. */
   buckets?: readonly number[]
-  /** How the metric of several processes is combined into one. @default 'sum' */
-  aggregator?: Aggregator
   /** The cardinality limit; `false` where the labels never come from a request. */
   maxSeries?: number | false
   /** `true` for a value read from a broker, which is equal in every process: its sum over processes has no meaning. */
@@ -28,6 +25,21 @@ export interface Definition {
   /** When the metric exists, where that is not always: `on Linux`. */
   condition?: string
 }
+
+/** A gauge states how the values of several processes are combined into one. Often that is not their sum. */
+interface GaugeDefinition extends Base {
+  type: 'gauge'
+  aggregator: Aggregator
+}
+
+/** Counters and histograms of several processes are summed, unless they say otherwise. */
+interface CountedDefinition extends Base {
+  type: 'counter' | 'histogram'
+  aggregator?: Aggregator
+}
+
+/** One metric. */
+export type Definition = GaugeDefinition | CountedDefinition
 
 /** The metrics of a package, by a short name. */
 export type Definitions = Readonly<Record<string, Definition>>

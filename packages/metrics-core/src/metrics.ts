@@ -24,6 +24,7 @@ export const definitions = {
     type: 'gauge',
     name: 'metrics_series',
     help: 'Series in the last exposition.',
+    aggregator: 'max',
   },
   overflow: {
     type: 'counter',

@@ -37,6 +37,7 @@ export const definitions = {
     name: 'tool_executions_active',
     help: 'Tools running now.',
     labelNames: ['tool_name'],
+    aggregator: 'sum',
   },
   rejections: {
     type: 'counter',
@@ -50,6 +51,7 @@ export const definitions = {
     help: 'Seconds since the epoch at which a tool last completed; 0 before the first time.',
     labelNames: ['tool_name'],
     unit: 'seconds',
+    aggregator: 'max',
   },
 } as const
 

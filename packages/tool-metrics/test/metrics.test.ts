@@ -1,4 +1,5 @@
 import t from 'tap'
+import { definitions } from '../src/metrics.ts'
 import { build } from './helpers.ts'
 
 t.test('the names, labels, help and zeros of a registered tool', async (t) => {
@@ -45,4 +46,8 @@ t.test('the names, labels, help and zeros of a registered tool', async (t) => {
     'tool_rejections_total{reason="invalid_input"} 0',
     'tool_rejections_total{reason="overloaded"} 0',
   ])
+})
+
+t.test('the last success in a cluster is that of the process that succeeded last', async (t) => {
+  t.equal(definitions.lastSuccess.aggregator, 'max')
 })
