@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { InvalidOptionError } from '@data20/metrics-core/plugin'
 import type { FastifyInstance, RouteOptions } from 'fastify'
 import type { Instruments, RouteSeries } from './instruments.ts'
 import type { RouteContext } from './internals.ts'
@@ -30,11 +31,13 @@ export interface Routes {
 export function createRoutes(
   fastify: FastifyInstance,
   instruments: Instruments,
-  { ignore, labels, initialStatuses }: ResolvedOptions,
+  { ignore, labels, initialStatuses, buckets: defaultBuckets }: ResolvedOptions,
   onError: (error: unknown) => void,
 ): Routes {
   const hasCustomLabels = Object.keys(labels).length > 0
   const registered: RouteOptions[] = []
+  /** By method and endpoint: routes with the same of both share a histogram. */
+  const bucketsByEndpoint = new Map<string, readonly number[]>()
   /** Holds the series on the context of a route with one method: on the hot path a Map would have to hash. */
   const kRoute: unique symbol = Symbol('data20.http.route')
   const byContextAndMethod = new Map<RouteContext, Map<string, MeasuredRoute>>()
@@ -44,8 +47,21 @@ export function createRoutes(
   return { add, initialize, find, unmatched }
 
   function add(route: RouteOptions): void {
-    resolveRouteOptions(route.url, route.config?.metrics)
+    checkBuckets(route)
     registered.push(route)
+  }
+
+  /** Throws for buckets that differ from those of another route with the same method and endpoint. */
+  function checkBuckets({ url, method, config }: RouteOptions): void {
+    const options = resolveRouteOptions(url, config?.metrics)
+    if (options === undefined || isIgnored(options.endpoint, ignore)) return
+    const { endpoint, buckets = defaultBuckets } = options
+    for (const one of [method].flat()) {
+      const known = getOrMake(bucketsByEndpoint, `${one} ${endpoint}`, () => buckets)
+      if (known.join() === buckets.join()) continue
+      const expected = `the same for all routes of ${one} ${endpoint}: ${known.join(', ')}`
+      throw new InvalidOptionError(`config.metrics.buckets of ${url}`, expected, buckets.join(', '))
+    }
   }
 
   function initialize(): void {

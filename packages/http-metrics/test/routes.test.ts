@@ -127,3 +127,19 @@ t.test(
     t.equal(exposition.counts('metrics_errors_total', ['plugin']).get('http-metrics'), 2)
   },
 )
+
+t.test('a route with the endpoint of another and other buckets fails at its registration', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(httpMetrics)
+  app.get('/v1', { config: { metrics: { endpoint: '/v', buckets: [1, 2] } } }, async () => 'ok')
+  app.get('/same', { config: { metrics: { endpoint: '/v', buckets: [1, 2] } } }, async () => 'ok')
+  app.post('/other-method', { config: { metrics: { endpoint: '/v', buckets: [10] } } }, async () => 'ok')
+  t.throws(() => app.get('/v2', { config: { metrics: { endpoint: '/v', buckets: [10] } } }, async () => 'ok'), {
+    code: 'METRICS_ERR_OPTION',
+    message: /config\.metrics\.buckets of \/v2.*all routes of GET \/v: 1, 2.*got 10/,
+  })
+  t.throws(() => app.get('/default', { config: { metrics: { endpoint: '/v' } } }, async () => 'ok'), {
+    code: 'METRICS_ERR_OPTION',
+  })
+})
