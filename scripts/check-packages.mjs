@@ -49,6 +49,7 @@ function checkPackage({ name, folder }) {
   expect(manifest.license === 'MIT' && manifest.type === 'module', where, 'the licence MIT and the type module')
   expect(isDeepStrictEqual(manifest.files, ['dist']), where, 'files: ["dist"]')
   expect(manifest.scripts?.test === 'tap', where, 'the script test: "tap"')
+  expect(exists(`${folder}/.taprc`), folder, 'a file .taprc')
   for (const [subpath, target] of Object.entries(manifest.exports)) {
     const file = subpath === '.' ? 'index' : subpath.slice(2)
     const expected = { types: `./dist/${file}.d.ts`, default: `./dist/${file}.js` }

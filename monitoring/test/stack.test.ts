@@ -50,6 +50,7 @@ const QUIET: Record<string, string> = {
   metrics_collector_success: 'no collector fails',
   metrics_series_overflow_total: 'no metric reaches its cardinality limit',
   system_swap_used_bytes: 'the machine may have none',
+  system_network: 'the machine may send nothing',
   container_cpu_throttled_seconds_total: 'the machine may have no limit',
   http_run_slow_per_request: 'no request takes five seconds',
   ...Object.fromEntries(

@@ -1,5 +1,6 @@
 /**
  * A real PostgreSQL server for one process: initialized, started, found again after a kill, and stopped.
+ * See docs/decisions/0012-embedded-postgresql.md.
  * @module
  */
 import { type ChildProcess, spawn } from 'node:child_process'

@@ -1,6 +1,7 @@
 /**
  * Tells how a response of HTTP/2 ended, by its stream. Node.js (20 to 24) does not report every end: it closes no
  * response to HEAD that the handler has not ended, and some streams not at all.
+ * See docs/decisions/0008-http2-streams-are-polled.md.
  *
  * @module
  */

@@ -2,6 +2,7 @@
  * Counts every request of a Fastify application exactly once: at the `close` event of its response. Only `close` sees
  * all endings (`onResponse` misses every client that hangs up), and one shared listener without a closure is the
  * cheapest way of Node.js to learn of it.
+ * See docs/decisions/0006-a-request-is-counted-at-close.md.
  *
  * @module
  */

@@ -15,6 +15,7 @@
  * | Node.js: `response.closed` | {@link isResponseClosed} | `destroyed` |
  * | Node.js: `response.errored` | {@link responseError} | the error of the socket decides |
  * | Node.js: `request.upgrade` | {@link isUpgrade} | judged as HTTP/1.1 |
+ * See docs/decisions/0007-internals-of-fastify-and-nodejs.md.
  *
  * @module
  */

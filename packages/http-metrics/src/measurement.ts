@@ -1,5 +1,6 @@
 /**
  * Holds the state of one request from its start to its count, and the mark that finds it on the response.
+ * See docs/decisions/0009-hot-path-objects-are-classes.md.
  *
  * @module
  */

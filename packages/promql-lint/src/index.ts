@@ -1,5 +1,6 @@
 /**
  * Checks PromQL expressions against the metrics, labels, label values and buckets that exist.
+ * See docs/decisions/0015-a-catalogue-lints-promql.md.
  *
  * @module
  */

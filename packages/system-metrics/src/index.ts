@@ -1,6 +1,7 @@
 /**
  * Processors, memory, disk, load and network of the machine, and the limits of the container, sampled in the
  * background: a scrape reads numbers that are already there.
+ * See docs/decisions/0016-system-metrics-reads-proc.md.
  *
  * @module
  */

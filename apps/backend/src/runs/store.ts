@@ -1,5 +1,6 @@
 /**
  * The runs in PostgreSQL: the history, and the source of truth for every queued run.
+ * See docs/decisions/0011-the-row-is-the-source-of-truth.md.
  *
  * @module
  */

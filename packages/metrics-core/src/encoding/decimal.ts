@@ -1,6 +1,7 @@
 /**
  * Writes numbers as text into a buffer. The runtime's own conversion searches for the shortest text and allocates a
  * string. That is slow for the sums of histograms, which differ at each scrape.
+ * See docs/decisions/0005-decimal-writer.md.
  *
  * @module
  */

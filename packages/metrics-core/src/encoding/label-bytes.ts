@@ -1,6 +1,7 @@
 /**
  * Encodes a label set as bytes, to look a series up by: half of the cost of a labelled observation. All calls share one
  * key and one buffer, so that a lookup allocates neither.
+ * See docs/decisions/0003-labels-as-bytes-numbers-on-scrape.md.
  *
  * @module
  */

@@ -1,6 +1,7 @@
 /**
  * Label sets and values as exposition text. A series is identified by its label text (`method="GET",status="200"`),
  * which is also what a scrape prints. Escaping makes it unambiguous, so different label sets are never the same series.
+ * See docs/decisions/0002-a-series-is-its-exposition-text.md.
  *
  * @module
  */

@@ -2,6 +2,7 @@
  * The series of one instrument, found by their labels. Labels are kept as the bytes that a scrape prints, next to each
  * other in chunks that series share. A string per series, which is also the key of a map entry, takes twice the memory
  * and has to be encoded at each scrape.
+ * See docs/decisions/0004-an-own-table-of-series.md.
  *
  * @module
  */

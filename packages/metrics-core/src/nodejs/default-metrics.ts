@@ -2,6 +2,7 @@
  * Metrics of Node.js and of the process, under the names of prom-client's defaults. prom-client's own are not used for
  * three reasons: its observers cannot be stopped, its metric of garbage collections misses most of them, and it reads
  * /proc synchronously. Its three gauges named `…_total` are left out: promtool refuses them, and `sum` gives the same.
+ * See docs/decisions/0010-default-metrics-are-our-own.md.
  *
  * @module
  */

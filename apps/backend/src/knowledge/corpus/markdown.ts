@@ -3,6 +3,7 @@
  *
  * markdown-it parses in time proportional to the text. Memory is bounded here: a document of nothing but `*` would
  * become one token per character.
+ * See docs/decisions/0014-markdown-it.md.
  *
  * @module
  */
