@@ -202,7 +202,7 @@ export const system: Dashboard = {
           queries: [{ expression: `metrics_series{${TARGET}}`, legend: '{{instance}}' }],
         },
         {
-          title: 'Observations over the cap',
+          title: 'Observations over the cardinality limit',
           description: 'Observations per second that were folded into the overflow series of a metric.',
           unit: 'ops',
           alert: 'CoreSeriesOverflow',

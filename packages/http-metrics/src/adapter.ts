@@ -7,7 +7,7 @@
 import type { ServerResponse } from 'node:http'
 import { completeEnding } from './http1.ts'
 import { areHeadersSent, headerStatus, isResponseClosed } from './internals.ts'
-import { endingOfIncomplete, type Protocol } from './protocol.ts'
+import { type Ending, endingOfIncomplete, type Notes, type Protocol } from './protocol.ts'
 
 export const adapter: Protocol<ServerResponse> = {
   isClosed: (response) => response.writableFinished || isResponseClosed(response),
@@ -19,12 +19,15 @@ export const adapter: Protocol<ServerResponse> = {
     })
   },
   endingOf(response, notes) {
-    if (response.writableFinished) return completeEnding(response)
-    return endingOfIncomplete(notes, {
-      sentStatus: headerStatus(response),
-      areHeadersSent: areHeadersSent(response),
-      // There is no client that could leave but the request itself, which an adapter destroys on a timeout or an abort.
-      isBrokenByServer: response.req?.destroyed !== true,
-    })
+    return response.writableFinished ? completeEnding(response) : endingWithoutConnection(response, notes)
   },
+}
+
+/** Returns the ending of an incomplete response whose client leaves by destroying the request. */
+export function endingWithoutConnection(response: ServerResponse, notes: Notes): Ending {
+  return endingOfIncomplete(notes, {
+    sentStatus: headerStatus(response),
+    areHeadersSent: areHeadersSent(response),
+    isBrokenByServer: response.req?.destroyed !== true,
+  })
 }

@@ -164,3 +164,34 @@ t.test("connections that another server hands over are observed like the server'
   ])
   t.equal(exposition.counts('http_parser_errors_total', ['code']).size, 0)
 })
+
+t.test('a client that leaves while its route is still being found is not in flight afterwards', async (t) => {
+  const routes = new Map<string, unknown>()
+  const slow = {
+    name: 'slow',
+    storage: () => ({
+      get: (key: string) => routes.get(key) ?? null,
+      set: (key: string, route: unknown) => void routes.set(key, route),
+    }),
+    validate: () => true,
+    // Goes on once the connection has closed.
+    deriveConstraint({ socket }: IncomingMessage, _context: unknown, done: (error: null, value: string) => void) {
+      socket.once('close', () => setImmediate(done, null, 'yes'))
+    },
+  }
+  const options: object = { constraints: { slow } }
+  const app = Fastify(options)
+  await app.register(httpMetrics, { ignore: ['unmatched'] })
+  let isHandled = false
+  app.get('/', { constraints: { slow: 'yes' } }, async () => {
+    isHandled = true
+  })
+  const { port } = await listen(t, app)
+
+  const socket = net.connect(port, '127.0.0.1')
+  socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n', () => socket.destroy())
+  await until('the handler to run', () => isHandled)
+
+  const exposition = await settledExposition(app)
+  t.equal(exposition.counts('http_requests_in_flight', ['endpoint']).size, 0)
+})

@@ -23,7 +23,7 @@ export function checkList(list: unknown, option: string): void {
 }
 
 /** Longest delay of a Node.js timer, in milliseconds. With a longer one the timer fires at once. */
-export const MAX_TIMEOUT_MS: number = 2 ** 31 - 1
+const MAX_TIMEOUT_MS = 2 ** 31 - 1
 
 /**
  * Throws unless a timer can wait that many milliseconds. 0 is allowed only with `canBeZero`, where no time may be left.

@@ -15,7 +15,7 @@ export async function ensureMetrics(fastify: FastifyInstance): Promise<Metrics> 
   return fastify.metrics
 }
 
-export { checkBuckets, checkList, checkTimeout, MAX_TIMEOUT_MS } from './checks.ts'
+export { checkBuckets, checkList, checkTimeout } from './checks.ts'
 export type { Definition, Definitions, LabelValues } from './definition.ts'
 export { AlreadyRegisteredError, InvalidOptionError } from './errors.ts'
 export { type Method, patch } from './patch.ts'

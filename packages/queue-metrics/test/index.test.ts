@@ -22,7 +22,10 @@ t.test('what is neither a queue nor a worker is refused', async (t) => {
   }
 })
 
-test('job names beyond the cap share a series, known ones keep theirs', async (t, { broker, nextQueue }) => {
+test('job names beyond the cardinality limit share a series, known ones keep theirs', async (t, {
+  broker,
+  nextQueue,
+}) => {
   const queue = closing(t, broker.queue(nextQueue()))
   const worker = closing(t, broker.worker(queue.name, run))
   const app = Fastify()

@@ -23,7 +23,7 @@ export interface ToolPoolOptions {
   limits?: CorpusLimits | undefined
 }
 
-/** Runs tools in worker threads. */
+/** Runs tools in threads. */
 export interface ToolPool {
   /** Threads that are alive or about to be. */
   readonly threads: number

@@ -1,5 +1,5 @@
 /**
- * The database: `app.pg`, a pool of connections, with its metrics and `app.databaseUrl` for a client of one's own.
+ * The database: `app.pg`, a pool of connections, with its metrics and `app.databaseUrl` for other clients.
  *
  * @module
  */

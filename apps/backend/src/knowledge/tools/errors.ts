@@ -5,8 +5,7 @@
  */
 
 /**
- * An error with the code, the HTTP status and the parameter that an answer needs. Survives the way out of a worker
- * thread.
+ * An error with the code, the HTTP status and the parameter that an answer needs. A thread passes it on as plain data.
  */
 export class ToolError extends Error {
   readonly code: string

@@ -36,8 +36,7 @@ export function toOneLine(text: string): string {
 }
 
 /**
- * English words that say nothing of what a text is about: articles, pronouns, prepositions, auxiliary verbs and the
- * like.
+ * English words that carry no topic: articles, pronouns, prepositions, auxiliary verbs and the like.
  */
 export const STOP_WORDS: ReadonlySet<string> = new Set(
   `a about above according across actually after again against all almost alone along already also although always am among an and another any
