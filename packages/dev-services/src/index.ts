@@ -6,6 +6,7 @@
 export { freePort } from '@data20/embedded-postgres'
 export { type AlertmanagerServiceOptions, startAlertmanager } from './alertmanager.ts'
 export { cacheDirectory } from './cache.ts'
+export { assertDocumented, type Compatibility } from './compatibility.ts'
 export { ToolUnavailableError } from './errors.ts'
 export { type ExpositionSample, readSamples, readValue } from './exposition.ts'
 export { type PostgresServiceOptions, startPostgres } from './postgres.ts'
