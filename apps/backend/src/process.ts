@@ -17,13 +17,13 @@ export interface ProcessOptions {
 }
 
 /**
- * Closing is given up this long after the time that queued runs have. Supervisors commonly wait for five seconds and
- * more.
+ * Time to close, beyond what queued runs have to finish. The process then exits. Supervisors commonly wait for five
+ * seconds and more.
  */
 const CLOSE_TIMEOUT_MS = 3200
 /** Connections that are still busy after this time are cut, which leaves time to close the database. */
 const CUT_AFTER_MS = 2000
-/** A start that does not end is given up this long after a signal. */
+/** Time that a start has to finish after a signal. The process then exits. */
 const START_TIMEOUT_MS = 3000
 
 /**
@@ -32,7 +32,7 @@ const START_TIMEOUT_MS = 3000
  */
 export async function runProcess({ load, listen }: ProcessOptions): Promise<void> {
   let isStopped = false
-  // An application that starts cannot be closed yet. It is closed as soon as it has started.
+  // An application cannot be closed while it starts. It is closed as soon as it has started.
   let onSignal = (): void => {
     setTimeout(() => process.exit(0), START_TIMEOUT_MS).unref()
   }

@@ -42,7 +42,7 @@ const RunWithResult = Type.Object({
 const Query = Type.Object(
   {
     status: Type.Optional(Type.Enum([...RUN_STATUSES])),
-    // PostgreSQL has no text with a NUL.
+    // A text of PostgreSQL cannot hold a NUL.
     tool: Type.Optional(Type.String({ minLength: 1, maxLength: 100, pattern: '^[^\\0]*$' })),
     limit: Type.Integer({ minimum: 1, maximum: 100, default: 20 }),
     cursor: Type.Optional(Type.String({ maxLength: 200, description: 'The `next_cursor` of the previous page.' })),
