@@ -11,20 +11,23 @@ import { findTool, parseParameters, tools } from '../../dist/knowledge/tools/ind
 import type { SearchResult } from '../../dist/knowledge/tools/search.js'
 import { FASTIFY_DOCS, fastifySources, grepLinks, poolOf, SMALL } from './helpers.ts'
 
+// Its thread parses the folder once for all tests.
+const runOnSmall = poolOf(t, SMALL)
+const runOnFastify = poolOf(t, FASTIFY_DOCS)
+
 t.test('a wrong parameter is refused with its name, and an unknown tool as such', async (t) => {
-  const run = poolOf(t, SMALL)
   const wrong = (field: string) => ({ code: 'INVALID_PARAMETER', statusCode: 400, field })
 
-  await t.rejects(run('search'), wrong('query'))
-  await t.rejects(run('search', { query: '' }), wrong('query'))
-  await t.rejects(run('search', { query: 'a', limit: 0 }), wrong('limit'))
-  await t.rejects(run('search', { query: 'a', limit: '5' }), wrong('limit'))
-  await t.rejects(run('find_duplicates', { threshold: 1.1 }), wrong('threshold'))
-  await t.rejects(run('build_graph', { colour: 'red' }), wrong('colour'))
-  await t.rejects(run('build_graph', []), wrong(''))
-  await t.rejects(run('extract_keywords', { document: 'none.md' }), wrong('document'))
-  await t.rejects(run('make_coffee'), { code: 'UNKNOWN_TOOL', statusCode: 404 })
-  await t.rejects(run('__proto__'), { code: 'UNKNOWN_TOOL' })
+  await t.rejects(runOnSmall('search'), wrong('query'))
+  await t.rejects(runOnSmall('search', { query: '' }), wrong('query'))
+  await t.rejects(runOnSmall('search', { query: 'a', limit: 0 }), wrong('limit'))
+  await t.rejects(runOnSmall('search', { query: 'a', limit: '5' }), wrong('limit'))
+  await t.rejects(runOnSmall('find_duplicates', { threshold: 1.1 }), wrong('threshold'))
+  await t.rejects(runOnSmall('build_graph', { colour: 'red' }), wrong('colour'))
+  await t.rejects(runOnSmall('build_graph', []), wrong(''))
+  await t.rejects(runOnSmall('extract_keywords', { document: 'none.md' }), wrong('document'))
+  await t.rejects(runOnSmall('make_coffee'), { code: 'UNKNOWN_TOOL', statusCode: 404 })
+  await t.rejects(runOnSmall('__proto__'), { code: 'UNKNOWN_TOOL' })
 })
 
 t.test('every tool describes its parameters and answers plain JSON that is the same each time', async (t) => {
@@ -47,8 +50,7 @@ t.test('every tool describes its parameters and answers plain JSON that is the s
 })
 
 t.test('build_graph answers nodes, edges, orphans and PageRank', async (t) => {
-  const run = poolOf(t, SMALL)
-  const { nodes, edges, orphans, totals } = (await run('build_graph')) as GraphResult
+  const { nodes, edges, orphans, totals } = (await runOnSmall('build_graph')) as GraphResult
 
   t.same(edges, [
     { source: 'guide.md', target: 'index.md', count: 1 },
@@ -75,9 +77,8 @@ t.test('build_graph answers nodes, edges, orphans and PageRank', async (t) => {
 })
 
 t.test('build_graph agrees with a grep of the links', async (t) => {
-  const run = poolOf(t, FASTIFY_DOCS)
   const sources = fastifySources()
-  const first = (await run('build_graph')) as GraphResult
+  const first = (await runOnFastify('build_graph')) as GraphResult
   const counts = new Map<string, number>()
   for (const [id, source] of sources) {
     for (const url of grepLinks(source)) {
@@ -103,11 +104,10 @@ t.test('build_graph agrees with a grep of the links', async (t) => {
 })
 
 t.test('search ranks a match in the title first and shows where the words stand', async (t) => {
-  const run = poolOf(t, SMALL)
-  const zebra = (await run('search', { query: 'zebra' })) as SearchResult
-  const guide = (await run('search', { query: 'guide', limit: 1 })) as SearchResult
-  const mistyped = (await run('search', { query: 'comand' })) as SearchResult
-  const nothing = (await run('search', { query: '?!' })) as SearchResult
+  const zebra = (await runOnSmall('search', { query: 'zebra' })) as SearchResult
+  const guide = (await runOnSmall('search', { query: 'guide', limit: 1 })) as SearchResult
+  const mistyped = (await runOnSmall('search', { query: 'comand' })) as SearchResult
+  const nothing = (await runOnSmall('search', { query: '?!' })) as SearchResult
 
   t.equal(zebra.total, 1)
   t.match(zebra.results, [
@@ -123,8 +123,7 @@ t.test('search ranks a match in the title first and shows where the words stand'
 })
 
 t.test('search finds the document about the thing', async (t) => {
-  const run = poolOf(t, FASTIFY_DOCS)
-  const { results } = (await run('search', { query: 'content type parser', limit: 3 })) as SearchResult
+  const { results } = (await runOnFastify('search', { query: 'content type parser', limit: 3 })) as SearchResult
 
   t.equal(results.length, 3)
   t.equal(results[0]!.document, 'Reference/ContentTypeParser.md')
@@ -133,9 +132,8 @@ t.test('search finds the document about the thing', async (t) => {
 })
 
 t.test('extract_keywords scores by TF-IDF, for one document or for all', async (t) => {
-  const run = poolOf(t, SMALL)
-  const one = (await run('extract_keywords', { document: 'lonely.md' })) as KeywordsResult
-  const all = (await run('extract_keywords', { limit: 1 })) as KeywordsResult
+  const one = (await runOnSmall('extract_keywords', { document: 'lonely.md' })) as KeywordsResult
+  const all = (await runOnSmall('extract_keywords', { limit: 1 })) as KeywordsResult
 
   // Three terms, each in one of four documents: 2/3 and 1/3 of ln(5/2) + 1. The code block is not counted.
   t.same(one, {
@@ -161,8 +159,7 @@ t.test('extract_keywords scores by TF-IDF, for one document or for all', async (
 })
 
 t.test('extract_keywords says what a document is about', async (t) => {
-  const run = poolOf(t, FASTIFY_DOCS)
-  const { documents } = (await run('extract_keywords', {
+  const { documents } = (await runOnFastify('extract_keywords', {
     document: 'Guides/Prototype-Poisoning.md',
   })) as KeywordsResult
 
@@ -172,10 +169,9 @@ t.test('extract_keywords says what a document is about', async (t) => {
 })
 
 t.test('find_duplicates finds equal passages, and near ones from their similarity down', async (t) => {
-  const run = poolOf(t, SMALL)
-  const strict = (await run('find_duplicates')) as DuplicatesResult
-  const loose = (await run('find_duplicates', { threshold: 0.77 })) as DuplicatesResult
-  const tight = (await run('find_duplicates', { threshold: 0.78 })) as DuplicatesResult
+  const strict = (await runOnSmall('find_duplicates')) as DuplicatesResult
+  const loose = (await runOnSmall('find_duplicates', { threshold: 0.77 })) as DuplicatesResult
+  const tight = (await runOnSmall('find_duplicates', { threshold: 0.78 })) as DuplicatesResult
 
   const equal = 'Every command exits with zero when all went well.'
   const equalGroup = {
@@ -203,12 +199,11 @@ t.test('find_duplicates finds equal passages, and near ones from their similarit
 })
 
 t.test('find_duplicates finds the sentences that a grep finds twice', async (t) => {
-  const run = poolOf(t, FASTIFY_DOCS)
   const sources = fastifySources()
   const sentence = 'This table of contents is in alphabetical order.'
   const holders = [...sources].filter(([, source]) => source.includes(sentence)).map(([id]) => id)
 
-  const { groups, truncated } = (await run('find_duplicates')) as DuplicatesResult
+  const { groups, truncated } = (await runOnFastify('find_duplicates')) as DuplicatesResult
 
   t.equal(holders.length, 2)
   const group = groups.find(({ passages }) => passages[0]!.text === sentence)
@@ -243,8 +238,7 @@ t.test('thousands of passages that are alike do not slow find_duplicates down', 
 })
 
 t.test('check_links names what leads nowhere, and only that', async (t) => {
-  const run = poolOf(t, SMALL)
-  const result = (await run('check_links')) as LinksResult
+  const result = (await runOnSmall('check_links')) as LinksResult
 
   t.same(result, {
     broken: [
@@ -260,7 +254,6 @@ t.test('check_links names what leads nowhere, and only that', async (t) => {
 })
 
 t.test('check_links names the files that are missing on disk', async (t) => {
-  const run = poolOf(t, FASTIFY_DOCS)
   const sources = fastifySources()
   const missing: string[] = []
   for (const [id, source] of sources) {
@@ -271,7 +264,7 @@ t.test('check_links names the files that are missing on disk', async (t) => {
     }
   }
 
-  const { broken, totals } = (await run('check_links')) as LinksResult
+  const { broken, totals } = (await runOnFastify('check_links')) as LinksResult
 
   t.ok(missing.length > 0, 'the documents of Fastify have a link to nothing')
   t.same(
@@ -282,8 +275,7 @@ t.test('check_links names the files that are missing on disk', async (t) => {
 })
 
 t.test('document_stats counts words, headings, links and code', async (t) => {
-  const run = poolOf(t, SMALL)
-  const { documents, totals, skipped } = (await run('document_stats')) as StatsResult
+  const { documents, totals, skipped } = (await runOnSmall('document_stats')) as StatsResult
 
   t.same(documents[1], {
     document: 'index.md',
@@ -311,14 +303,13 @@ t.test('document_stats counts words, headings, links and code', async (t) => {
 })
 
 t.test('document_stats agrees with a count of bytes and fences', async (t) => {
-  const run = poolOf(t, FASTIFY_DOCS)
   const sources = fastifySources()
   const fences = [...sources.values()].reduce(
     (sum, source) => sum + (source.match(/^\s*(?:> ?)?```/gm)?.length ?? 0),
     0,
   )
 
-  const { totals } = (await run('document_stats')) as StatsResult
+  const { totals } = (await runOnFastify('document_stats')) as StatsResult
 
   t.equal(
     totals.bytes,
