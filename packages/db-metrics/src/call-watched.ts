@@ -7,7 +7,7 @@ import type { Method } from '@data20/metrics-core/plugin'
 
 /**
  * Calls a method that takes a callback or returns a promise, in the form in which it was called. Calls `ended` with the
- * error, or with undefined, directly before the caller learns the outcome.
+ * error, or with undefined and the value, directly before the caller learns the outcome.
  *
  * The caller gets a promise derived from the original one. A side branch would mark a rejection that the caller ignores
  * as handled, and hide it from `unhandledRejection`.
@@ -17,19 +17,19 @@ export function callWatched(
   self: unknown,
   args: unknown[],
   callbackIndex: number,
-  ended: (error: unknown) => void,
+  ended: (error: unknown, value?: unknown) => void,
 ): unknown {
   const callback = args[callbackIndex]
   if (typeof callback === 'function') {
     args[callbackIndex] = function (this: unknown, ...outcome: unknown[]) {
-      ended(outcome[0])
+      ended(outcome[0], outcome[1])
       return callback.apply(this, outcome)
     }
     return original.apply(self, args)
   }
   return (original.apply(self, args) as Promise<unknown>).then(
     (value) => {
-      ended(undefined)
+      ended(undefined, value)
       return value
     },
     (error) => {

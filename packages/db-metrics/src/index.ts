@@ -11,18 +11,26 @@ import { PoolNameError } from './errors.ts'
 import { createInstruments } from './instruments.ts'
 import { measurePool } from './measure-pool.ts'
 import { type DbMetricsOptions, resolveOptions } from './options.ts'
-import { type ObservablePool, readConnections } from './pool.ts'
+import { isPool, type ObservablePool, readConnections } from './pool.ts'
 import { findPools, measurePostgres, type PostgresDatabase } from './postgres.ts'
 import { createUp } from './up.ts'
 
 /** What applications find at `fastify.dbMetrics`. */
 export interface DbMetrics {
   /**
-   * Measures a pool until the application closes. Its series exist at zero from now on. `poolName` is the value of the
-   * label `pool`, so use a name that never changes. Throws when the name belongs to another pool, or the pool has
-   * another name.
+   * Measures a pool until it ends or the application closes. Its series exist at zero from now on. `poolName` is the
+   * value of the label `pool`, so use a name that never changes. Throws when the name belongs to another pool that has
+   * not ended, or the pool has another name.
    */
   observe(poolName: string, pool: ObservablePool): void
+}
+
+/** A pool that is observed. */
+interface ObservedPool {
+  pool: ObservablePool
+  /** Removes what tells the pool's state. Connections that it still has are measured until they end. */
+  disappear(): void
+  close(): void
 }
 
 declare module 'fastify' {
@@ -36,9 +44,9 @@ async function dbMetrics(fastify: FastifyInstance, options: DbMetricsOptions): P
   const { pools, upCheckMs, upTimeoutMs } = resolved
   const metrics = await ensureMetrics(fastify)
   const createSeries = createInstruments(metrics, resolved)
-  const poolByName = new Map<string, ObservablePool>()
+  const observed = new Map<string, ObservedPool>()
   const databases = new Set<PostgresDatabase>()
-  const release: Array<() => void> = []
+  const restore: Array<() => void> = []
 
   fastify.decorate('dbMetrics', { observe })
   for (const [name, pool] of Object.entries(pools)) observe(name, pool)
@@ -47,25 +55,46 @@ async function dbMetrics(fastify: FastifyInstance, options: DbMetricsOptions): P
   // Pools that were registered after this plugin.
   fastify.addHook('onReady', async () => observePostgres())
   fastify.addHook('onClose', async () => {
-    for (const stop of release.reverse()) stop()
+    for (const putBack of restore.reverse()) putBack()
+    for (const { close } of observed.values()) close()
   })
 
   function observe(poolName: string, pool: ObservablePool): void {
-    if (typeof pool?.connect !== 'function') throw new InvalidOptionError(`pools.${poolName}`, 'a pool of pg', pool)
-    if (poolByName.get(poolName) === pool) return
-    if (poolByName.has(poolName) || isObserved(pool)) throw new PoolNameError(poolName)
-    poolByName.set(poolName, pool)
+    const option = `pools.${poolName}`
+    if (!isPool(pool)) throw new InvalidOptionError(option, 'a pool of pg', pool)
+    const known = observed.get(poolName)
+    if (known?.pool === pool) return
+    if (pool.ending) throw new InvalidOptionError(option, 'a pool that has not ended', pool)
+    if ((known !== undefined && !known.pool.ending) || isObserved(pool)) throw new PoolNameError(poolName)
+    known?.disappear()
+    observed.set(poolName, observePool(poolName, pool))
+  }
 
+  function observePool(poolName: string, pool: ObservablePool): ObservedPool {
     const series = createSeries(poolName)
     const up = createUp(pool, upCheckMs, upTimeoutMs)
-    release.push(measurePool(pool, series, up))
-    release.push(
-      metrics.collector(`db_${poolName}`, async () => {
-        // Before the check of `up`, which takes a connection of the pool for a moment.
-        readConnections(pool, series)
-        series.up.set((await up.read()) ? 1 : 0)
-      }),
-    )
+    const measured = measurePool(pool, series, up)
+    const stopCollecting = metrics.collector(`db_${poolName}`, async () => {
+      if (pool.ending) return disappear()
+      // Before the check of `up`, which takes a connection of the pool for a moment.
+      readConnections(pool, series)
+      series.idleInTransaction.set(measured.countIdleInTransaction())
+      series.up.set((await up.read()) ? 1 : 0)
+    })
+    return { pool, disappear, close }
+
+    /** A pool that was ended is told apart from one whose database is down. Its name is free. */
+    function disappear(): void {
+      if (observed.get(poolName)?.pool === pool) observed.delete(poolName)
+      stopCollecting()
+      series.remove()
+      measured.stop()
+    }
+
+    function close(): void {
+      stopCollecting()
+      measured.restore()
+    }
   }
 
   function observePostgres(): void {
@@ -73,12 +102,12 @@ async function dbMetrics(fastify: FastifyInstance, options: DbMetricsOptions): P
       if (databases.has(database)) continue
       databases.add(database)
       if (!isObserved(database.pool)) observe(name, database.pool)
-      release.push(measurePostgres(database))
+      restore.push(measurePostgres(database))
     }
   }
 
   function isObserved(pool: ObservablePool): boolean {
-    return [...poolByName.values()].includes(pool)
+    return [...observed.values()].some((known) => known.pool === pool)
   }
 }
 

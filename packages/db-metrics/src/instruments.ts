@@ -4,7 +4,7 @@
  * @module
  */
 import type { CounterSeries, GaugeSeries, HistogramSeries, Metrics } from '@data20/metrics-core'
-import { definitions, OPERATIONS } from './metrics.ts'
+import { definitions, OPERATIONS, OUTCOMES, RESULTS } from './metrics.ts'
 import type { Operation } from './operation.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { ConnectionSeries } from './pool.ts'
@@ -12,10 +12,21 @@ import { sqlstateClass } from './sqlstate.ts'
 
 /** The bound series of one pool. */
 export interface PoolSeries extends ConnectionSeries {
-  /** Counts a query that has ended. Without an error it succeeded. */
-  count(operation: Operation, seconds: number, error: unknown): void
-  wait: HistogramSeries
+  /** Counts a query that has ended. Without an error it succeeded; without `seconds` it was never sent. */
+  count(operation: Operation, seconds: number | undefined, error: unknown): void
+  wait: Record<(typeof RESULTS)[number], HistogramSeries>
+  timeouts: CounterSeries
+  checkout: HistogramSeries
+  transactions: Record<(typeof OUTCOMES)[number], TransactionSeries>
+  idleInTransaction: GaugeSeries
   up: GaugeSeries
+  /** Removes the gauges. The counters and histograms stay: what was counted was counted. */
+  remove(): void
+}
+
+export interface TransactionSeries {
+  count: CounterSeries
+  duration: HistogramSeries
 }
 
 interface OperationSeries {
@@ -33,26 +44,40 @@ export function createInstruments(
   const duration = metrics.histogram({ ...definitions.duration, buckets })
   const slow = metrics.counter(definitions.slow)
   const errors = metrics.counter(definitions.errors)
-  const active = metrics.gauge(definitions.active)
-  const idle = metrics.gauge(definitions.idle)
-  const max = metrics.gauge(definitions.max)
-  const waiting = metrics.gauge(definitions.waiting)
   const wait = metrics.histogram({ ...definitions.wait, buckets })
-  const up = metrics.gauge(definitions.up)
+  const timeouts = metrics.counter(definitions.timeouts)
+  const checkout = metrics.histogram(definitions.checkout)
+  const transactions = metrics.counter(definitions.transactions)
+  const transactionDuration = metrics.histogram(definitions.transactionDuration)
+  const gauges = {
+    active: metrics.gauge(definitions.active),
+    idle: metrics.gauge(definitions.idle),
+    max: metrics.gauge(definitions.max),
+    waiting: metrics.gauge(definitions.waiting),
+    idleInTransaction: metrics.gauge(definitions.idleInTransaction),
+    up: metrics.gauge(definitions.up),
+  }
 
   return (pool) => {
-    const series = Object.fromEntries(OPERATIONS.map((operation) => [operation, reserve(operation)])) as Record<
-      Operation,
-      OperationSeries
-    >
+    const series = byKey(OPERATIONS, reserve)
     return {
       count,
-      wait: wait.reserve({ pool }),
-      active: active.reserve({ pool }),
-      idle: idle.reserve({ pool }),
-      max: max.reserve({ pool }),
-      waiting: waiting.reserve({ pool }),
-      up: up.reserve({ pool }),
+      wait: byKey(RESULTS, (result) => wait.reserve({ pool, result })),
+      timeouts: timeouts.reserve({ pool }),
+      checkout: checkout.reserve({ pool }),
+      transactions: byKey(OUTCOMES, (outcome) => ({
+        count: transactions.reserve({ outcome, pool }),
+        duration: transactionDuration.reserve({ outcome, pool }),
+      })),
+      active: gauges.active.reserve({ pool }),
+      idle: gauges.idle.reserve({ pool }),
+      max: gauges.max.reserve({ pool }),
+      waiting: gauges.waiting.reserve({ pool }),
+      idleInTransaction: gauges.idleInTransaction.reserve({ pool }),
+      up: gauges.up.reserve({ pool }),
+      remove() {
+        for (const gauge of Object.values(gauges)) gauge.remove({ pool })
+      },
     }
 
     function reserve(operation: Operation): OperationSeries {
@@ -65,13 +90,19 @@ export function createInstruments(
       }
     }
 
-    function count(operation: Operation, seconds: number, error: unknown): void {
+    function count(operation: Operation, seconds: number | undefined, error: unknown): void {
       const { queries, duration, slow } = series[operation]
       queries.inc()
-      duration.observe(seconds)
-      if (seconds > slowQuerySeconds) slow.inc()
+      if (seconds !== undefined) {
+        duration.observe(seconds)
+        if (seconds > slowQuerySeconds) slow.inc()
+      }
       // Both labels have a fixed set of values, so the series are bounded without the cardinality limit.
       if (error) errors.reserve({ operation, pool, sqlstate_class: sqlstateClass(error) }).inc()
     }
   }
+}
+
+function byKey<Key extends string, Value>(keys: readonly Key[], make: (key: Key) => Value): Record<Key, Value> {
+  return Object.fromEntries(keys.map((key) => [key, make(key)])) as Record<Key, Value>
 }

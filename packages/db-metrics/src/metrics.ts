@@ -16,9 +16,16 @@ export const OPERATIONS = [
   'BEGIN',
   'COMMIT',
   'ROLLBACK',
+  'SAVEPOINT',
   'DDL',
   'OTHER',
 ] as const
+
+/** The values of the label `outcome`. */
+export const OUTCOMES = ['commit', 'rollback', 'lost'] as const
+
+/** The values of the label `result`. */
+export const RESULTS = ['acquired', 'timeout', 'error'] as const
 
 export const definitions = {
   queries: {
@@ -30,7 +37,7 @@ export const definitions = {
   duration: {
     type: 'histogram',
     name: 'db_query_duration_seconds',
-    help: 'Time from sending a query to its end, without the wait for a connection.',
+    help: 'Time from sending a query to its end, without the wait for a connection or for earlier queries of the connection.',
     labelNames: ['operation', 'pool'],
     unit: 'seconds',
     // OpenTelemetry's bounds for `db.client.operation.duration`.
@@ -79,10 +86,45 @@ export const definitions = {
   wait: {
     type: 'histogram',
     name: 'db_connection_wait_seconds',
-    help: 'Time from asking the pool for a connection to having it.',
-    labelNames: ['pool'],
+    help: 'Time from asking the pool for a connection to having it, or to the error.',
+    labelNames: ['pool', 'result'],
     unit: 'seconds',
     buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10],
+  },
+  timeouts: {
+    type: 'counter',
+    name: 'db_connection_timeouts_total',
+    help: 'Callers that got no connection of the pool in time.',
+    labelNames: ['pool'],
+  },
+  checkout: {
+    type: 'histogram',
+    name: 'db_connection_checkout_seconds',
+    help: 'Time from having a connection of the pool to giving it back.',
+    labelNames: ['pool'],
+    unit: 'seconds',
+    buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60],
+  },
+  transactions: {
+    type: 'counter',
+    name: 'db_transactions_total',
+    help: 'Transactions that began with BEGIN, by how the server ended them; lost where their connection ended first.',
+    labelNames: ['outcome', 'pool'],
+  },
+  transactionDuration: {
+    type: 'histogram',
+    name: 'db_transaction_duration_seconds',
+    help: 'Time from the answer to BEGIN to the end of the transaction.',
+    labelNames: ['outcome', 'pool'],
+    unit: 'seconds',
+    buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60],
+  },
+  idleInTransaction: {
+    type: 'gauge',
+    name: 'db_connections_idle_in_transaction',
+    help: 'Connections of the pool in a transaction that runs no query.',
+    labelNames: ['pool'],
+    aggregator: 'sum',
   },
   up: {
     type: 'gauge',
@@ -94,4 +136,4 @@ export const definitions = {
 } as const
 
 /** The values of labels that have a fixed set of them. */
-export const labelValues: LabelValues = { operation: OPERATIONS }
+export const labelValues: LabelValues = { operation: OPERATIONS, outcome: OUTCOMES, result: RESULTS }

@@ -27,6 +27,8 @@ const OPERATION_OF_WORD: ReadonlyMap<string, Operation> = new Map([
   ['END', 'COMMIT'],
   ['ROLLBACK', 'ROLLBACK'],
   ['ABORT', 'ROLLBACK'],
+  ['SAVEPOINT', 'SAVEPOINT'],
+  ['RELEASE', 'SAVEPOINT'],
   ...['CREATE', 'ALTER', 'DROP', 'TRUNCATE', 'COMMENT', 'GRANT', 'REVOKE'].map((word) => [word, 'DDL'] as const),
 ])
 
@@ -35,6 +37,9 @@ const PREFIX_LENGTH = 8192
 
 /** No word that is looked for is longer, so a longer one is not worth an upper-case copy. */
 const LONGEST_WORD = 'RECURSIVE'.length
+
+/** What follows `ROLLBACK` where it ends a part of a transaction only. */
+const TO_SAVEPOINT = /(?:\s|--[^\n\r]*[\n\r])+(?:(?:WORK|TRANSACTION)(?:\s|--[^\n\r]*[\n\r])+)?TO(?![\w$\x80-\uffff])/iy
 
 /** What may stand before a statement: white space, empty statements, parentheses and line comments. */
 const LEADING = /(?:[\s;(]+|--[^\n\r]*)*/y
@@ -64,7 +69,10 @@ export function operationOf(text: unknown): Operation {
   const start = skipLeading(sql)
   const word = wordAt(sql, start)
   if (word === 'WITH') return operationAfterWith(sql, start + word.length)
-  return OPERATION_OF_WORD.get(word) ?? 'OTHER'
+  const operation = OPERATION_OF_WORD.get(word) ?? 'OTHER'
+  if (operation !== 'ROLLBACK') return operation
+  const end = start + word.length
+  return endOf(TO_SAVEPOINT, sql, end) > end ? 'SAVEPOINT' : 'ROLLBACK'
 }
 
 function skipLeading(sql: string): number {

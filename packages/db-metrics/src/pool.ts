@@ -10,11 +10,18 @@ export interface ObservablePool {
   readonly totalCount: number
   readonly idleCount: number
   readonly waitingCount: number
+  readonly ending?: boolean
   readonly options: { readonly max?: number | undefined; readonly onConnect?: unknown }
   connect(...args: never[]): unknown
   query(...args: never[]): unknown
   on(...args: never[]): unknown
   off(...args: never[]): unknown
+}
+
+/** Returns true for a pool of pg. A single connection, which has `connect` and `query` too, is none. */
+export function isPool(value: unknown): value is ObservablePool {
+  const { connect, totalCount } = (value ?? {}) as Partial<ObservablePool>
+  return typeof connect === 'function' && typeof totalCount === 'number'
 }
 
 /** Returns true when a caller would have to wait for a connection. */

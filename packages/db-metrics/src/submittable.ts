@@ -23,6 +23,17 @@ export function textOf(query: unknown): unknown {
   return text ?? cursor?.text
 }
 
+/** Calls `submitted` when pg sends the query. */
+export function watchSubmit(query: object, submitted: () => void): void {
+  const putBack = patch(query, 'submit', (original) => {
+    return function submit(...args) {
+      putBack()
+      submitted()
+      return original.apply(this, args)
+    }
+  })
+}
+
 /** Calls `ended` when pg tells the object that its query is done, and then leaves the object as it was. */
 export function watchSubmittable(submittable: object, ended: (error: unknown) => void): void {
   const restore = [

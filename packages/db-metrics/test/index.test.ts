@@ -1,6 +1,7 @@
+import { readValue } from '@data20/dev-services'
 import fastifyPostgres from '@fastify/postgres'
 import Fastify from 'fastify'
-import type pg from 'pg'
+import pg from 'pg'
 import t from 'tap'
 import { dbMetrics } from '../src/index.ts'
 import { build, connectionString, countsOf, createPool, scrape } from './helpers.ts'
@@ -55,6 +56,48 @@ t.test('two applications share nothing, even with one pool', async (t) => {
   await first.close()
   await shared.query('SELECT 1')
   t.strictSame(countsOf(await scrape(second)), { SELECT: 2 })
+})
+
+t.test('a pool that was ended disappears, also one with callers that pg never answers', async (t) => {
+  const old = createPool(t, { max: 1 })
+  const app = await build(t, { pools: { main: old }, upCheckMs: 0 })
+  const held = await old.connect()
+  const STATE = /^db_(?:up|connections_[a-z_]+)\{/m
+  t.match(await scrape(app), STATE)
+
+  for (let count = 0; count < 3; count += 1) old.query('SELECT 1').catch(() => {})
+  const ended = old.end()
+  t.notMatch(await scrape(app), STATE, 'what is said of its connections would stay for ever')
+  await held.query('SELECT 1')
+  held.release()
+  await ended
+
+  const text = await scrape(app)
+  t.strictSame(countsOf(text), { SELECT: 1 }, 'a query that ran while the pool ended is counted')
+  t.notMatch(text, 'metrics_collector_success{collector="db_main"}')
+})
+
+t.test('the successor of an ended pool takes its name, and the counts go on', async (t) => {
+  const app = await build(t, { upCheckMs: 0 })
+  for (let round = 1; round <= 3; round += 1) {
+    const pool = createPool(t)
+    app.dbMetrics.observe('main', pool)
+    await pool.query('SELECT 1')
+    const text = await scrape(app)
+    t.strictSame(countsOf(text), { SELECT: round })
+    t.equal(readValue(text, 'db_up{pool="main"}'), 1)
+    // Callers rotate without waiting for the end, too.
+    if (round === 1) pool.end()
+    else await pool.end()
+    t.throws(() => app.dbMetrics.observe('late', pool), { code: 'METRICS_ERR_OPTION' })
+  }
+})
+
+t.test('what is not a pool is an option that cannot work', async (t) => {
+  const app = await build(t)
+  for (const value of [undefined, null, 'pool', {}, () => {}, new pg.Client(), { connect() {} }]) {
+    t.throws(() => app.dbMetrics.observe('x', value as never), { code: 'METRICS_ERR_OPTION', message: /pools\.x/ })
+  }
 })
 
 t.test('a pool has one name and a name one pool', async (t) => {

@@ -248,7 +248,10 @@ t.test('a query that never got a connection', async (t) => {
   t.strictSame(nonZero(text, 'db_query_errors_total'), [
     `db_query_errors_total{operation="UPDATE",pool="main",sqlstate_class="other"} ${TIMES}`,
   ])
-  t.equal(readValue(text, 'db_connection_wait_seconds_count{pool="main"}'), 0)
+  t.equal(readValue(text, 'db_connection_wait_seconds_count{pool="main",result="acquired"}'), 0)
+  t.equal(readValue(text, 'db_connection_wait_seconds_count{pool="main",result="error"}'), TIMES + 1)
+  t.equal(readValue(text, 'db_connection_timeouts_total{pool="main"}'), 0)
+  t.equal(readValue(text, 'db_query_duration_seconds_count{operation="UPDATE",pool="main"}'), 0, 'it was never sent')
   t.equal(readValue(text, 'db_up{pool="main"}'), 0)
 })
 

@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { readValue, until } from '@data20/dev-services'
+import { drizzle } from 'drizzle-orm/node-postgres'
+import { Kysely, PostgresDialect, sql } from 'kysely'
 import type pg from 'pg'
 import t, { type Test } from 'tap'
-import { build, createPool, nonZero, scrape } from './helpers.ts'
+import { build, called, countsOf, createPool, nonZero, scrape } from './helpers.ts'
 
 /** Holds the advisory lock 7, for which others wait until it is released. */
 async function holdLock(t: Test, pool: pg.Pool): Promise<{ release(): Promise<void> }> {
@@ -41,7 +43,7 @@ t.test('10 callers of a pool of 2 show as waiting, with the time that they wait'
   const pool = createPool(t, { max: 2 })
   const app = await build(t, { pools: { main: pool }, upCheckMs: 0 })
   await Promise.all([pool.query('SELECT 1'), pool.query('SELECT 1')])
-  const before = readValue(await scrape(app), 'db_connection_wait_seconds_sum{pool="main"}')!
+  const before = readValue(await scrape(app), 'db_connection_wait_seconds_sum{pool="main",result="acquired"}')!
   const lock = await holdLock(t, createPool(t))
   let truth = 0
 
@@ -65,20 +67,40 @@ t.test('10 callers of a pool of 2 show as waiting, with the time that they wait'
   t.equal(readValue(during, 'db_connections_active{pool="main"}'), 2)
   t.equal(readValue(during, 'db_up{pool="main"}'), 1)
   const after = await scrape(app)
-  const waited = readValue(after, 'db_connection_wait_seconds_sum{pool="main"}')! - before
+  const waited = readValue(after, 'db_connection_wait_seconds_sum{pool="main",result="acquired"}')! - before
   t.ok(truth > 2.4, `the callers waited ${truth} s, eight of them at least 0.3 s`)
   t.ok(Math.abs(waited - truth) < truth * 0.1, `${waited} s of ${truth} s`)
-  t.equal(readValue(after, 'db_connection_wait_seconds_count{pool="main"}'), 12)
+  t.equal(readValue(after, 'db_connection_wait_seconds_count{pool="main",result="acquired"}'), 12)
 })
 
-t.test('a caller who waits too long is an error that says nothing about the database', async (t) => {
-  const pool = createPool(t, { max: 1, connectionTimeoutMillis: 1000 })
-  const app = await build(t, { pools: { main: pool }, upCheckMs: 0 })
+t.test('callers who wait too long are counted in every form, and say nothing about the database', async (t) => {
+  const pool = createPool(t, { max: 1, connectionTimeoutMillis: 500 })
+  const app = await build(t, { pools: { main: pool }, upCheckMs: 0, slowQuerySeconds: 0.1 })
   const client = await pool.connect()
 
-  await t.rejects(pool.query('SELECT 1'), { message: 'timeout exceeded when trying to connect' })
+  const message = 'timeout exceeded when trying to connect'
+  await Promise.all([
+    t.rejects(pool.query('SELECT 1'), { message }),
+    t.rejects(pool.connect(), { message }),
+    t.rejects(
+      called(t, (callback) => pool.connect(callback)),
+      { message },
+    ),
+    t.rejects(sql`SELECT 1`.execute(new Kysely({ dialect: new PostgresDialect({ pool }) })), { message }),
+    t.rejects(
+      drizzle(pool).transaction(async () => {}),
+      { message },
+    ),
+  ])
 
   const text = await scrape(app)
+  t.equal(readValue(text, 'db_connection_timeouts_total{pool="main"}'), 5)
+  t.equal(readValue(text, 'db_connection_wait_seconds_count{pool="main",result="timeout"}'), 5)
+  t.ok(readValue(text, 'db_connection_wait_seconds_sum{pool="main",result="timeout"}')! > 2)
+  t.equal(readValue(text, 'db_connection_wait_seconds_count{pool="main",result="acquired"}'), 1)
+  t.strictSame(countsOf(text), { SELECT: 1 }, 'only pool.query has a query')
+  t.strictSame(nonZero(text, 'db_query_duration_seconds_count'), [], 'which was never sent')
+  t.strictSame(nonZero(text, 'db_slow_queries_total'), [])
   t.strictSame(nonZero(text, 'db_query_errors_total'), [
     'db_query_errors_total{operation="SELECT",pool="main",sqlstate_class="other"} 1',
   ])

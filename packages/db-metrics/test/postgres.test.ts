@@ -80,11 +80,11 @@ t.test('the pools of @fastify/postgres are measured, registered before or after'
         `db_query_errors_total{operation="SELECT",pool="default",sqlstate_class="22"} ${TIMES}`,
       ])
       t.equal(
-        readValue(text, 'db_connection_wait_seconds_count{pool="default"}'),
+        readValue(text, 'db_connection_wait_seconds_count{pool="default",result="acquired"}'),
         8 * TIMES,
         'app.pg.connect waits too',
       )
-      t.equal(readValue(text, 'db_connection_wait_seconds_count{pool="reports"}'), 2 * TIMES)
+      t.equal(readValue(text, 'db_connection_wait_seconds_count{pool="reports",result="acquired"}'), 2 * TIMES)
     })
   }
 })

@@ -17,7 +17,7 @@ t.test('asking whether the database is up leaves no trace', async (t) => {
 
   t.equal(readValue(first, 'db_up{pool="main"}'), 1)
   t.strictSame(countsOf(second), {})
-  t.equal(readValue(second, 'db_connection_wait_seconds_count{pool="main"}'), 0)
+  t.equal(readValue(second, 'db_connection_wait_seconds_count{pool="main",result="acquired"}'), 0)
   t.equal(readValue(second, 'db_connections_active{pool="main"}'), 0)
   t.equal(pool.totalCount, 0, 'an idle connection of ours could break, and the pool would emit an error')
   const text = `SELECT count(*)::int AS count FROM pg_stat_activity WHERE application_name = 'quiet'`
