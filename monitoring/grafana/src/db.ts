@@ -113,11 +113,45 @@ export const db: Dashboard = {
         },
         {
           title: 'Wait for a connection',
-          description: '95 of 100 callers had a connection within this time.',
+          description: '95 of 100 callers had a connection, or an error, within this time.',
           unit: 's',
           queries: [
             {
               expression: `histogram_quantile(0.95, sum by (le, pool) (rate(db_connection_wait_seconds_bucket{${TARGET}}${WINDOW})))`,
+              legend: '{{pool}}',
+            },
+          ],
+        },
+        {
+          title: 'Callers without a connection',
+          description: 'Callers per second that got no connection: in time, or at all.',
+          unit: 'ops',
+          queries: [
+            {
+              expression: `sum by (pool, result) (rate(db_connection_wait_seconds_count{${TARGET},result!="acquired"}${WINDOW}))`,
+              legend: '{{pool}} {{result}}',
+            },
+          ],
+        },
+        {
+          title: 'Transactions',
+          description: 'Transactions per second by what the server made of them.',
+          unit: 'ops',
+          queries: [
+            {
+              expression: `sum by (pool, outcome) (rate(db_transactions_total{${TARGET}}${WINDOW}))`,
+              legend: '{{pool}} {{outcome}}',
+            },
+          ],
+        },
+        {
+          title: 'Idle in a transaction',
+          description:
+            'Connections in a transaction that runs no query. They hold locks and keep old rows from being removed.',
+          unit: 'none',
+          queries: [
+            {
+              expression: `sum by (pool) (db_connections_idle_in_transaction{${TARGET}})`,
               legend: '{{pool}}',
             },
           ],
