@@ -16,6 +16,7 @@ export interface Instruments {
   diskPercent: Gauge
   diskUsed: Gauge
   diskTotal: Gauge
+  diskInodes: Gauge
   loadAverage: Gauge<'window'>
   networkReceived: Counter<'device'>
   networkTransmitted: Counter<'device'>
@@ -34,6 +35,7 @@ export function createInstruments(metrics: Metrics): Instruments {
     diskPercent: absent(metrics.gauge(definitions.diskPercent)),
     diskUsed: absent(metrics.gauge(definitions.diskUsed)),
     diskTotal: absent(metrics.gauge(definitions.diskTotal)),
+    diskInodes: absent(metrics.gauge(definitions.diskInodes)),
     loadAverage: metrics.gauge(definitions.loadAverage),
     networkReceived: metrics.counter(definitions.networkReceived),
     networkTransmitted: metrics.counter(definitions.networkTransmitted),

@@ -55,16 +55,24 @@ export const definitions = {
   diskUsed: {
     type: 'gauge',
     name: 'system_disk_used_bytes',
-    help: 'Used space of the file system.',
+    help: 'Used space of the file system; absent where the size of its blocks is not known.',
     unit: 'bytes',
     aggregator: 'max',
   },
   diskTotal: {
     type: 'gauge',
     name: 'system_disk_total_bytes',
-    help: 'Size of the file system, with the space that is reserved for the administrator.',
+    help: 'Size of the file system, with the space that is reserved for the administrator; absent where the size of its blocks is not known.',
     unit: 'bytes',
     aggregator: 'max',
+  },
+  diskInodes: {
+    type: 'gauge',
+    name: 'system_disk_inodes_percent',
+    help: 'Used part of the inodes of the file system, 0 to 100: without a free one no file can be made; absent where their number is not fixed.',
+    unit: 'percent',
+    aggregator: 'max',
+    condition: 'where the file system has a fixed number of inodes',
   },
   loadAverage: {
     type: 'gauge',
