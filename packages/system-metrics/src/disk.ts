@@ -5,7 +5,7 @@
  */
 import { statfs } from 'node:fs/promises'
 import { InvalidOptionError } from '@data20/metrics-core/plugin'
-import { isMissing } from './cgroup.ts'
+import { isMissing } from './files.ts'
 import { createFragmentSize } from './fragment.ts'
 import type { Instruments } from './instruments.ts'
 import type { Read } from './sampler.ts'

@@ -20,8 +20,12 @@ export interface Instruments {
   loadAverage: Gauge<'window'>
   networkReceived: Counter<'device'>
   networkTransmitted: Counter<'device'>
+  pressure: Counter<'resource' | 'kind'>
   containerMemoryLimit: Gauge
   containerMemoryUsed: Gauge
+  containerWorkingSet: Gauge
+  containerCpuLimit: Gauge
+  containerCpuUsage: Counter
   containerThrottled: Counter
 }
 
@@ -39,8 +43,12 @@ export function createInstruments(metrics: Metrics): Instruments {
     loadAverage: metrics.gauge(definitions.loadAverage),
     networkReceived: metrics.counter(definitions.networkReceived),
     networkTransmitted: metrics.counter(definitions.networkTransmitted),
+    pressure: metrics.counter(definitions.pressure),
     containerMemoryLimit: absent(metrics.gauge(definitions.containerMemoryLimit)),
     containerMemoryUsed: absent(metrics.gauge(definitions.containerMemoryUsed)),
+    containerWorkingSet: absent(metrics.gauge(definitions.containerWorkingSet)),
+    containerCpuLimit: absent(metrics.gauge(definitions.containerCpuLimit)),
+    containerCpuUsage: absent(metrics.counter(definitions.containerCpuUsage)),
     containerThrottled: absent(metrics.counter(definitions.containerThrottled)),
   }
 }
