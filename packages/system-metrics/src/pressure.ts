@@ -1,6 +1,6 @@
 /**
- * Pressure stall information of the kernel: for how long tasks waited for a processor, for memory or for a disk. That of
- * the cgroup of this process where it has one of version 2, otherwise that of the machine.
+ * Pressure stall information of the kernel: for how long tasks waited for a processor, for memory or for a disk. That
+ * of the cgroup of this process where it has one of version 2, otherwise that of the machine.
  *
  * @module
  */
