@@ -78,7 +78,13 @@ t.test('the alerts see one worker in trouble among three, and none where all are
     return readValue(text, 'nodejs_eventloop_lag_p99_seconds')! > 0.3 && text
   })
 
-  t.strictSame(await firing(t, tool, troubled), ['DbDown', 'SystemEventLoopLag', 'SystemHeapNearLimit', 'Watchdog'])
+  t.strictSame(await firing(t, tool, troubled), [
+    'DbDown',
+    'SystemEventLoopLag',
+    'SystemHeapNearLimit',
+    'SystemOpenFilesNearLimit',
+    'Watchdog',
+  ])
   // A slow machine delays the event loops of the healthy ones as well.
   t.strictSame(
     (await firing(t, tool, healthy)).filter((name) => name !== 'SystemEventLoopLag'),

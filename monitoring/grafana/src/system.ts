@@ -223,7 +223,10 @@ export const system: Dashboard = {
           title: 'File descriptors',
           description: 'Open file descriptors over their limit. At 1 no connection can be accepted.',
           unit: 'percentunit',
-          queries: [{ expression: `process_open_fds{${TARGET}} / process_max_fds{${TARGET}}`, legend: '{{instance}}' }],
+          threshold: 0.9,
+          alert: 'SystemOpenFilesNearLimit',
+          max: 1,
+          queries: [{ expression: `process_open_fds_ratio{${TARGET}}`, legend: '{{instance}}' }],
         },
         {
           title: 'What keeps the process alive',

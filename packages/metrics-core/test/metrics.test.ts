@@ -30,6 +30,7 @@ const LINUX_METRICS = [
   'process_heap_bytes gauge',
   'process_max_fds gauge',
   'process_open_fds gauge',
+  'process_open_fds_ratio gauge',
   'process_virtual_memory_bytes gauge',
 ]
 

@@ -44,6 +44,13 @@ export const definitions = {
     condition: 'on Linux',
     aggregator: 'sum',
   },
+  descriptorRatio: {
+    type: 'gauge',
+    name: 'process_open_fds_ratio',
+    help: 'Open file descriptors over their limit, 0 to 1; in a cluster those of the process that is nearest to its limit.',
+    condition: 'on Linux',
+    aggregator: 'max',
+  },
   residentMemory: {
     type: 'gauge',
     name: 'process_resident_memory_bytes',
