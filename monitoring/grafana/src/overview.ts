@@ -179,7 +179,7 @@ export const overview: Dashboard = {
             poolSaturationQuery('connections '),
             { expression: `nodejs_eventloop_utilization_ratio{${TARGET}}`, legend: 'event loop {{instance}}' },
             {
-              expression: `nodejs_heap_size_used_bytes{${TARGET}} / nodejs_heap_size_limit_bytes{${TARGET}}`,
+              expression: `nodejs_heap_used_ratio{${TARGET}}`,
               legend: 'heap {{instance}}',
             },
           ],

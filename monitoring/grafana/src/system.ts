@@ -87,6 +87,39 @@ export const system: Dashboard = {
           ],
         },
         {
+          title: 'Inodes',
+          description: 'Used inodes of the file system. At 100 no file can be made, however much space is free.',
+          unit: 'percent',
+          max: 100,
+          queries: [{ expression: `system_disk_inodes_percent{${TARGET}}`, legend: '{{instance}}' }],
+        },
+      ],
+    },
+    {
+      title: 'Container and pressure',
+      panels: [
+        {
+          title: 'Memory of the container',
+          description:
+            'Used: what the kernel cannot drop. Working set: with file pages in use. The process is killed when what is used reaches the limit.',
+          unit: 'bytes',
+          alert: 'SystemHighMemory',
+          queries: [
+            { expression: `container_memory_used_bytes{${TARGET}}`, legend: 'used {{instance}}' },
+            { expression: `container_memory_working_set_bytes{${TARGET}}`, legend: 'working set {{instance}}' },
+            { expression: `container_memory_limit_bytes{${TARGET}}`, legend: 'limit {{instance}}' },
+          ],
+        },
+        {
+          title: 'Processors of the container',
+          description: 'Processors that the container keeps busy, and its limit.',
+          unit: 'none',
+          queries: [
+            { expression: `rate(container_cpu_usage_seconds_total{${TARGET}}${WINDOW})`, legend: 'used {{instance}}' },
+            { expression: `container_cpu_limit_cores{${TARGET}}`, legend: 'limit {{instance}}' },
+          ],
+        },
+        {
           title: 'Throttled by the container',
           description:
             'Part of the time in which the processor limit of the container kept it from running; 0 without a limit.',
@@ -96,6 +129,19 @@ export const system: Dashboard = {
               // The second part gives 0 on a machine without a container, which lacks the metric.
               expression: `rate(container_cpu_throttled_seconds_total{${TARGET}}${WINDOW}) or rate(process_cpu_seconds_total{${TARGET}}${WINDOW}) * 0`,
               legend: '{{instance}}',
+            },
+          ],
+        },
+        {
+          title: 'Pressure',
+          description:
+            'Part of the time in which tasks waited for a processor, for memory or for a disk: some of them, or all (full).',
+          unit: 'percentunit',
+          max: 1,
+          queries: [
+            {
+              expression: `rate(system_pressure_seconds_total{${TARGET}}${WINDOW})`,
+              legend: '{{resource}} {{kind}} {{instance}}',
             },
           ],
         },
@@ -124,14 +170,15 @@ export const system: Dashboard = {
         },
         {
           title: 'Heap of its limit',
-          description: 'Used heap over the heap beyond which V8 ends the process.',
+          description:
+            'Used heap over the heap beyond which V8 ends the process: in a cluster, of the fullest process.',
           unit: 'percentunit',
           threshold: 0.9,
           alert: 'SystemHeapNearLimit',
           max: 1,
           queries: [
             {
-              expression: `nodejs_heap_size_used_bytes{${TARGET}} / nodejs_heap_size_limit_bytes{${TARGET}}`,
+              expression: `nodejs_heap_used_ratio{${TARGET}}`,
               legend: '{{instance}}',
             },
           ],
@@ -176,7 +223,10 @@ export const system: Dashboard = {
           title: 'File descriptors',
           description: 'Open file descriptors over their limit. At 1 no connection can be accepted.',
           unit: 'percentunit',
-          queries: [{ expression: `process_open_fds{${TARGET}} / process_max_fds{${TARGET}}`, legend: '{{instance}}' }],
+          threshold: 0.9,
+          alert: 'SystemOpenFilesNearLimit',
+          max: 1,
+          queries: [{ expression: `process_open_fds_ratio{${TARGET}}`, legend: '{{instance}}' }],
         },
         {
           title: 'What keeps the process alive',

@@ -18,6 +18,7 @@ const DEFAULT_METRICS = [
   'nodejs_heap_space_size_available_bytes gauge',
   'nodejs_heap_space_size_total_bytes gauge',
   'nodejs_heap_space_size_used_bytes gauge',
+  'nodejs_heap_used_ratio gauge',
   'nodejs_version_info gauge',
   'process_cpu_seconds_total counter',
   'process_cpu_system_seconds_total counter',
@@ -29,6 +30,7 @@ const LINUX_METRICS = [
   'process_heap_bytes gauge',
   'process_max_fds gauge',
   'process_open_fds gauge',
+  'process_open_fds_ratio gauge',
   'process_virtual_memory_bytes gauge',
 ]
 

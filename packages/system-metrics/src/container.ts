@@ -1,26 +1,24 @@
 /**
- * Memory and throttling of the container. Its series exist only where a cgroup v2 limit does.
+ * Memory, processor time and throttling of the container. Its series exist only where a cgroup does that has them.
  *
  * @module
  */
 import { type Cgroup, readCgroup } from './cgroup.ts'
 import type { Instruments } from './instruments.ts'
-import { absent, increase, show } from './values.ts'
+import { countUp, show } from './values.ts'
 
 /** Makes the reading of the container. It resolves to the memory limit, which the memory percent is computed from. */
-export function containerReading({
-  containerMemoryLimit,
-  containerMemoryUsed,
-  containerThrottled,
-}: Instruments): () => Promise<Cgroup['memory']> {
-  let lastThrottledSeconds: number | undefined
+export function containerReading(instruments: Instruments): () => Promise<Cgroup['memory']> {
+  let last: Cgroup['cpu']
   return async () => {
     const { memory, cpu } = await readCgroup()
-    show(containerMemoryLimit, memory?.limitBytes)
-    show(containerMemoryUsed, memory?.usedBytes)
-    if (cpu === undefined) absent(containerThrottled)
-    else containerThrottled.inc(increase(lastThrottledSeconds, cpu.throttledSeconds))
-    lastThrottledSeconds = cpu?.throttledSeconds
+    show(instruments.containerMemoryLimit, memory?.limitBytes)
+    show(instruments.containerMemoryUsed, memory?.usedBytes)
+    show(instruments.containerWorkingSet, memory?.workingSetBytes)
+    show(instruments.containerCpuLimit, cpu?.limit?.cores)
+    countUp(instruments.containerCpuUsage, last?.usageSeconds, cpu?.usageSeconds)
+    countUp(instruments.containerThrottled, last?.limit?.throttledSeconds, cpu?.limit?.throttledSeconds)
+    last = cpu
     return memory
   }
 }

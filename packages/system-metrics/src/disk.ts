@@ -5,20 +5,26 @@
  */
 import { statfs } from 'node:fs/promises'
 import { InvalidOptionError } from '@data20/metrics-core/plugin'
-import { isMissing } from './cgroup.ts'
+import { isMissing } from './files.ts'
+import { createFragmentSize } from './fragment.ts'
 import type { Instruments } from './instruments.ts'
 import type { Read } from './sampler.ts'
 import { percentOf, show } from './values.ts'
 
 /** Makes the reading of the file system. */
-export function diskReading({ diskPercent, diskUsed, diskTotal }: Instruments, path: string): Read {
+export function diskReading({ diskPercent, diskUsed, diskTotal, diskInodes }: Instruments, path: string): Read {
+  const fragmentSizeOf = createFragmentSize(path)
   return async () => {
-    const { bsize, blocks, bfree, bavail } = await statfs(path)
+    const fileSystem = await statfs(path)
+    const { blocks, bfree, bavail, files, ffree } = fileSystem
     const used = blocks - bfree
-    diskUsed.set(used * bsize)
-    diskTotal.set(blocks * bsize)
-    // A file system without blocks, such as /proc, is neither empty nor full.
-    show(diskPercent, blocks > 0 ? percentOf(used, used + bavail) : undefined)
+    // A file system without blocks, such as /proc, is neither empty nor full. The percent needs no fragment size.
+    show(diskPercent, used + bavail > 0 ? percentOf(used, used + bavail) : undefined)
+    // Btrfs, FAT and network file systems without a fixed number of inodes say 0.
+    show(diskInodes, files > 0 && ffree <= files ? percentOf(files - ffree, files) : undefined)
+    const fragmentSize = blocks === 0 ? 0 : await fragmentSizeOf(fileSystem)
+    show(diskUsed, fragmentSize === undefined ? undefined : used * fragmentSize)
+    show(diskTotal, fragmentSize === undefined ? undefined : blocks * fragmentSize)
   }
 }
 

@@ -16,6 +16,7 @@ import { loadReading } from './load.ts'
 import { memoryReading } from './memory.ts'
 import { networkReading } from './network.ts'
 import { resolveOptions, type SystemMetricsOptions } from './options.ts'
+import { pressureReading } from './pressure.ts'
 import { createSampler, settlesWithin } from './sampler.ts'
 
 /** The decorator `fastify.systemMetrics`. */
@@ -48,6 +49,7 @@ async function systemMetrics(fastify: FastifyInstance, options: SystemMetricsOpt
       disk: diskReading(instruments, path),
       load: loadReading(instruments),
       network: networkReading(instruments, isMeasured),
+      pressure: pressureReading(instruments),
     },
     intervalMs,
   )

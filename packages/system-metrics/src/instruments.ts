@@ -16,11 +16,16 @@ export interface Instruments {
   diskPercent: Gauge
   diskUsed: Gauge
   diskTotal: Gauge
+  diskInodes: Gauge
   loadAverage: Gauge<'window'>
   networkReceived: Counter<'device'>
   networkTransmitted: Counter<'device'>
+  pressure: Counter<'resource' | 'kind'>
   containerMemoryLimit: Gauge
   containerMemoryUsed: Gauge
+  containerWorkingSet: Gauge
+  containerCpuLimit: Gauge
+  containerCpuUsage: Counter
   containerThrottled: Counter
 }
 
@@ -34,11 +39,16 @@ export function createInstruments(metrics: Metrics): Instruments {
     diskPercent: absent(metrics.gauge(definitions.diskPercent)),
     diskUsed: absent(metrics.gauge(definitions.diskUsed)),
     diskTotal: absent(metrics.gauge(definitions.diskTotal)),
+    diskInodes: absent(metrics.gauge(definitions.diskInodes)),
     loadAverage: metrics.gauge(definitions.loadAverage),
     networkReceived: metrics.counter(definitions.networkReceived),
     networkTransmitted: metrics.counter(definitions.networkTransmitted),
+    pressure: metrics.counter(definitions.pressure),
     containerMemoryLimit: absent(metrics.gauge(definitions.containerMemoryLimit)),
     containerMemoryUsed: absent(metrics.gauge(definitions.containerMemoryUsed)),
+    containerWorkingSet: absent(metrics.gauge(definitions.containerWorkingSet)),
+    containerCpuLimit: absent(metrics.gauge(definitions.containerCpuLimit)),
+    containerCpuUsage: absent(metrics.counter(definitions.containerCpuUsage)),
     containerThrottled: absent(metrics.counter(definitions.containerThrottled)),
   }
 }

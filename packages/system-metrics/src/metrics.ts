@@ -8,6 +8,12 @@ import type { LabelValues } from '@data20/metrics-core/plugin'
 /** The windows of the load average, in the order of the system. */
 export const LOAD_WINDOWS = ['1m', '5m', '15m'] as const
 
+/** What tasks wait for, as the kernel names it. */
+export const PRESSURE_RESOURCES = ['cpu', 'memory', 'io'] as const
+
+/** How many of the tasks wait: at least one, or all of them. */
+export const PRESSURE_KINDS = ['some', 'full'] as const
+
 // Every worker of a cluster measures the same machine, so their values are combined by `max`, never by a sum.
 export const definitions = {
   cpuPercent: {
@@ -20,7 +26,7 @@ export const definitions = {
   memoryPercent: {
     type: 'gauge',
     name: 'system_memory_percent',
-    help: 'Used memory, 0 to 100: of the limit of the container where a cgroup v2 limit below the memory of the machine exists, otherwise of the machine.',
+    help: 'Used memory, 0 to 100: of the limit of the container where a cgroup limit below the memory of the machine exists, otherwise of the machine.',
     unit: 'percent',
     aggregator: 'max',
   },
@@ -55,16 +61,24 @@ export const definitions = {
   diskUsed: {
     type: 'gauge',
     name: 'system_disk_used_bytes',
-    help: 'Used space of the file system.',
+    help: 'Used space of the file system; absent where the size of its blocks is not known.',
     unit: 'bytes',
     aggregator: 'max',
   },
   diskTotal: {
     type: 'gauge',
     name: 'system_disk_total_bytes',
-    help: 'Size of the file system, with the space that is reserved for the administrator.',
+    help: 'Size of the file system, with the space that is reserved for the administrator; absent where the size of its blocks is not known.',
     unit: 'bytes',
     aggregator: 'max',
+  },
+  diskInodes: {
+    type: 'gauge',
+    name: 'system_disk_inodes_percent',
+    help: 'Used part of the inodes of the file system, 0 to 100: without a free one no file can be made; absent where their number is not fixed.',
+    unit: 'percent',
+    aggregator: 'max',
+    condition: 'where the file system has a fixed number of inodes',
   },
   loadAverage: {
     type: 'gauge',
@@ -89,31 +103,67 @@ export const definitions = {
     unit: 'bytes',
     aggregator: 'max',
   },
+  pressure: {
+    type: 'counter',
+    name: 'system_pressure_seconds_total',
+    help: 'Time for which some or all tasks waited for a processor, for memory or for a disk: of the cgroup of this process where version 2 has one, otherwise of the machine.',
+    labelNames: ['resource', 'kind'],
+    unit: 'seconds',
+    aggregator: 'max',
+    condition: 'where the kernel has pressure stall information',
+  },
   containerMemoryLimit: {
     type: 'gauge',
     name: 'container_memory_limit_bytes',
-    help: 'The smallest cgroup v2 memory limit that applies to this process; absent where there is none.',
+    help: 'The smallest cgroup memory limit that applies to this process; absent where there is none.',
     unit: 'bytes',
     aggregator: 'max',
-    condition: 'where a cgroup v2 limit exists',
+    condition: 'where a cgroup memory limit exists',
   },
   containerMemoryUsed: {
     type: 'gauge',
     name: 'container_memory_used_bytes',
-    help: 'Memory that counts towards the limit, without file pages that can be dropped; absent where there is no limit.',
+    help: 'Memory that counts towards the limit and cannot be dropped: at the limit a process is killed; absent where there is no limit.',
     unit: 'bytes',
     aggregator: 'max',
-    condition: 'where a cgroup v2 limit exists',
+    condition: 'where a cgroup memory limit exists',
+  },
+  containerWorkingSet: {
+    type: 'gauge',
+    name: 'container_memory_working_set_bytes',
+    help: 'Memory that counts towards the limit, without file pages that were not used lately, as Kubernetes computes it; absent where there is no limit.',
+    unit: 'bytes',
+    aggregator: 'max',
+    condition: 'where a cgroup memory limit exists',
+  },
+  containerCpuLimit: {
+    type: 'gauge',
+    name: 'container_cpu_limit_cores',
+    help: 'The smallest cgroup processor limit that applies to this process, in processors; absent where there is none.',
+    aggregator: 'max',
+    condition: 'where a cgroup processor limit exists',
+  },
+  containerCpuUsage: {
+    type: 'counter',
+    name: 'container_cpu_usage_seconds_total',
+    help: 'Processor time of the cgroup that sets the limit, or of the own cgroup of this process without a limit; absent in the root.',
+    unit: 'seconds',
+    aggregator: 'max',
+    condition: 'in a cgroup with the processor controller',
   },
   containerThrottled: {
     type: 'counter',
     name: 'container_cpu_throttled_seconds_total',
-    help: 'Time for which the tightest cgroup v2 processor limit kept this container from running; absent where there is no limit.',
+    help: 'Time for which the tightest cgroup processor limit kept this container from running; absent where there is no limit.',
     unit: 'seconds',
     aggregator: 'max',
-    condition: 'where a cgroup v2 limit exists',
+    condition: 'where a cgroup processor limit exists',
   },
 } as const
 
 /** The values of labels with a fixed set of values. */
-export const labelValues: LabelValues = { window: LOAD_WINDOWS }
+export const labelValues: LabelValues = {
+  window: LOAD_WINDOWS,
+  resource: PRESSURE_RESOURCES,
+  kind: PRESSURE_KINDS,
+}

@@ -17,6 +17,12 @@ export function show(gauge: Gauge, value: number | undefined): void {
   else gauge.set(value)
 }
 
+/** Adds the increase of a system counter, or removes the series if the counter is not known. */
+export function countUp(counter: Counter, last: number | undefined, now: number | undefined): void {
+  if (now === undefined) absent(counter)
+  else counter.inc(increase(last, now))
+}
+
 export function percentOf(part: number, whole: number): number {
   return (100 * part) / whole
 }

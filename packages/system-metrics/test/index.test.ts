@@ -256,12 +256,13 @@ t.test('memory and swap are what /proc/meminfo says', { skip }, async (t) => {
   }
 })
 
-function df(folder: string): { size: number; used: number; available: number } {
-  const columns = ['size', 'used', 'avail']
+function df(folder: string): { size: number; used: number; available: number; inodes: number; inodesUsed: number } {
+  const columns = ['size', 'used', 'avail', 'itotal', 'iused']
   const options = { encoding: 'utf8', timeout: 60_000 } as const
   const text = execFileSync('df', ['-B1', `--output=${columns.join()}`, folder], options)
-  const [size = NaN, used = NaN, available = NaN] = text.trim().split('\n')[1]!.trim().split(/\s+/).map(Number)
-  return { size, used, available }
+  const numbers = text.trim().split('\n')[1]!.trim().split(/\s+/).map(Number)
+  const [size = NaN, used = NaN, available = NaN, inodes = NaN, inodesUsed = NaN] = numbers
+  return { size, used, available, inodes, inodesUsed }
 }
 
 t.test('the disk is what df says', { skip }, async (t) => {
@@ -270,7 +271,7 @@ t.test('the disk is what df says', { skip }, async (t) => {
     await secondSample(app)
 
     // Other programs write to this disk: a sample counts if it hardly changed around it.
-    const { size, used, available } = await until('a sample while the disk is steady', async () => {
+    const { size, used, available, inodes, inodesUsed } = await until('a sample while the disk is steady', async () => {
       const before = df(folder ?? process.cwd())
       await app.systemMetrics.sample()
       const after = df(folder ?? process.cwd())
@@ -281,6 +282,9 @@ t.test('the disk is what df says', { skip }, async (t) => {
     t.equal(readValue(text, 'system_disk_total_bytes'), size)
     t.ok(Math.abs(readValue(text, 'system_disk_used_bytes')! - used) < TOLERANCE_BYTES)
     t.ok(Math.abs(readValue(text, 'system_disk_percent')! - (100 * used) / (used + available)) < 0.5)
+    const inodesPercent = readValue(text, 'system_disk_inodes_percent')
+    if (inodes === 0) t.equal(inodesPercent, undefined, 'a file system that makes inodes as it needs them')
+    else t.ok(Math.abs(inodesPercent! - (100 * inodesUsed) / inodes) < 0.5)
   }
 })
 
@@ -291,6 +295,7 @@ t.test('a file system without blocks has no percent', { skip }, async (t) => {
 
   t.equal(readValue(text, 'system_disk_total_bytes'), 0)
   t.equal(readValue(text, 'system_disk_percent'), undefined)
+  t.equal(readValue(text, 'system_disk_inodes_percent'), undefined)
 })
 
 t.test('a counter of the system that begins again never lets ours go down', async (t) => {

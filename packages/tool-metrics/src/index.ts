@@ -4,20 +4,14 @@
  *
  * @module
  */
-import { checkTimeout, ensureMetrics, InvalidOptionError } from '@data20/metrics-core/plugin'
+import { ensureMetrics, InvalidOptionError } from '@data20/metrics-core/plugin'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import { UnregisteredToolError } from './errors.ts'
+import { checkTrackOptions, Execution, settle, type TrackOptions } from './execution.ts'
 import { createInstruments, type ToolSeries } from './instruments.ts'
 import { REJECTIONS, STATUSES, type ToolRejection, type ToolStatus } from './metrics.ts'
 import { resolveOptions, type ToolMetricsOptions } from './options.ts'
-
-export interface TrackOptions {
-  /** Aborts the run, for example when the client disconnects. The execution then counts as `cancelled`. */
-  signal?: AbortSignal | undefined
-  /** Milliseconds after which the run's signal aborts. The execution then counts as `timeout`. */
-  timeoutMs?: number | undefined
-}
 
 /** The decorator `fastify.toolMetrics`. */
 export interface ToolMetrics {
@@ -31,7 +25,9 @@ export interface ToolMetrics {
    * Runs an observed tool and counts it once, by its outcome. A fulfilled run is `completed`, or `failed` if
    * `isFailure` says so. A rejected run is `timeout` or `cancelled` after its signal aborted, otherwise `failed`.
    * Settles as `run` does, and not earlier: a run that ignores its signal is still running, and the gauge counts it as
-   * active. Rejects with `UnregisteredToolError` if the tool is not observed.
+   * active. A stream or an iterator that `run` answers with is returned as it is, and the execution ends when it does:
+   * `completed` when read to its end, `failed` by its error, `cancelled` when its reader leaves. Rejects with
+   * `UnregisteredToolError` if the tool is not observed.
    */
   track<Result>(
     tool: string,
@@ -71,33 +67,17 @@ async function toolMetrics(fastify: FastifyInstance, options: ToolMetricsOptions
   async function track<Result>(
     tool: string,
     run: (signal: AbortSignal) => Result | Promise<Result>,
-    { signal: outer, timeoutMs }: TrackOptions = {},
+    options: TrackOptions = {},
   ): Promise<Result> {
-    if (timeoutMs !== undefined) checkTimeout(timeoutMs, 'timeoutMs', true)
-    if (outer !== undefined && typeof outer.addEventListener !== 'function') {
-      throw new InvalidOptionError('signal', 'an AbortSignal', outer)
-    }
-    const end = start(tool)
-    const controller = new AbortController()
-    const cancel = () => controller.abort(outer?.reason)
-    const timer = timeoutMs === undefined ? undefined : setTimeout(expire, timeoutMs)
-    if (outer?.aborted) cancel()
-    else outer?.addEventListener('abort', cancel, { once: true })
-
+    checkTrackOptions(options)
+    const execution = new Execution(tool, start(tool), options)
     try {
-      const result = await run(controller.signal)
-      end(isFailed(result, tool) ? 'failed' : 'completed')
+      const result = await run(execution.signal)
+      settle(result, execution, isFailed)
       return result
     } catch (error) {
-      end(statusOf(error, controller.signal))
+      execution.failed(error)
       throw error
-    } finally {
-      clearTimeout(timer)
-      outer?.removeEventListener('abort', cancel)
-    }
-
-    function expire(): void {
-      controller.abort(new DOMException(`${tool} took longer than ${timeoutMs} ms`, 'TimeoutError'))
     }
   }
 
@@ -139,17 +119,9 @@ function checkOneOf(known: readonly string[], value: string, name: string): void
   if (!known.includes(value)) throw new InvalidOptionError(name, `one of ${known.join(', ')}`, value)
 }
 
-/**
- * Returns the status of a rejected execution: by the reason of its aborted signal, otherwise by the name of the error.
- */
-function statusOf(error: unknown, { aborted, reason }: AbortSignal): ToolStatus {
-  const name = (aborted ? reason : error)?.name
-  if (name === 'TimeoutError') return 'timeout'
-  return aborted || name === 'AbortError' ? 'cancelled' : 'failed'
-}
-
 const plugin: FastifyPluginAsync<ToolMetricsOptions> = fp(toolMetrics, { name: '@data20/tool-metrics', fastify: '5.x' })
 
 export { UnregisteredToolError } from './errors.ts'
+export type { TrackOptions } from './execution.ts'
 export type { ToolMetricsOptions, ToolRejection, ToolStatus }
 export { plugin as default, plugin as toolMetrics }

@@ -12,3 +12,12 @@ export async function build(
   await app.register(toolMetrics, options)
   return app
 }
+
+/** Returns the series that are not zero, without buckets, sums and the series of metrics-core itself. */
+export async function readSeries(app: FastifyInstance): Promise<Record<string, number>> {
+  const { body } = await app.inject('/metrics')
+  const lines = body
+    .split('\n')
+    .filter((line) => /^tool_/.test(line) && !/_bucket|_sum/.test(line) && !line.endsWith(' 0'))
+  return Object.fromEntries(lines.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.split(' ').at(-1))]))
+}

@@ -1,15 +1,5 @@
-import type { FastifyInstance } from 'fastify'
 import t from 'tap'
-import { build } from './helpers.ts'
-
-/** Returns the series that are not zero, without buckets, sums and the series of metrics-core itself. */
-async function readSeries(app: FastifyInstance): Promise<Record<string, number>> {
-  const { body } = await app.inject('/metrics')
-  const lines = body
-    .split('\n')
-    .filter((line) => /^tool_/.test(line) && !/_bucket|_sum/.test(line) && !line.endsWith(' 0'))
-  return Object.fromEntries(lines.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.split(' ').at(-1))]))
-}
+import { build, readSeries } from './helpers.ts'
 
 const executions = (status: string) => `tool_executions_total{status="${status}",tool_name="build_graph"}`
 const COUNT = 'tool_execution_duration_seconds_count{tool_name="build_graph"}'

@@ -19,6 +19,7 @@ export function addMemory(metrics: Metrics): () => void {
     total: metrics.gauge(definitions.heapTotal),
     used: metrics.gauge(definitions.heapUsed),
     limit: metrics.gauge(definitions.heapLimit),
+    ratio: metrics.gauge(definitions.heapRatio),
   }
   const external = metrics.gauge(definitions.externalMemory)
   const spaces = {
@@ -33,7 +34,9 @@ export function addMemory(metrics: Metrics): () => void {
     heap.total.set(usage.heapTotal)
     heap.used.set(usage.heapUsed)
     external.set(usage.external)
-    heap.limit.set(getHeapStatistics().heap_size_limit)
+    const { heap_size_limit } = getHeapStatistics()
+    heap.limit.set(heap_size_limit)
+    heap.ratio.set(usage.heapUsed / heap_size_limit)
     for (const { space_name, ...sizes } of getHeapSpaceStatistics()) {
       const labels = { space: space_name.replace(/_space$/, '') }
       spaces.total.reserve(labels).set(sizes.space_size)

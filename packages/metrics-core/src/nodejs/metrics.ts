@@ -44,6 +44,13 @@ export const definitions = {
     condition: 'on Linux',
     aggregator: 'sum',
   },
+  descriptorRatio: {
+    type: 'gauge',
+    name: 'process_open_fds_ratio',
+    help: 'Open file descriptors over their limit, 0 to 1; in a cluster those of the process that is nearest to its limit.',
+    condition: 'on Linux',
+    aggregator: 'max',
+  },
   residentMemory: {
     type: 'gauge',
     name: 'process_resident_memory_bytes',
@@ -81,6 +88,13 @@ export const definitions = {
     name: 'nodejs_heap_size_limit_bytes',
     help: 'Heap in bytes beyond which V8 ends the process.',
     aggregator: 'sum',
+  },
+  heapRatio: {
+    type: 'gauge',
+    name: 'nodejs_heap_used_ratio',
+    help: 'Used heap of V8 over the heap beyond which V8 ends the process, 0 to 1; in a cluster that of the fullest process.',
+    // A ratio of sums would hide one full heap among empty ones.
+    aggregator: 'max',
   },
   externalMemory: {
     type: 'gauge',
@@ -171,23 +185,24 @@ export const definitions = {
     help: 'Standard deviation of the recent event-loop delays.',
     aggregator: 'average',
   },
+  // A mean of percentiles says nothing, and would hide the one process of a cluster whose event loop is blocked.
   lagP50: {
     type: 'gauge',
     name: 'nodejs_eventloop_lag_p50_seconds',
     help: 'Median of the recent event-loop delays.',
-    aggregator: 'average',
+    aggregator: 'max',
   },
   lagP90: {
     type: 'gauge',
     name: 'nodejs_eventloop_lag_p90_seconds',
     help: '90th percentile of the recent event-loop delays.',
-    aggregator: 'average',
+    aggregator: 'max',
   },
   lagP99: {
     type: 'gauge',
     name: 'nodejs_eventloop_lag_p99_seconds',
     help: '99th percentile of the recent event-loop delays.',
-    aggregator: 'average',
+    aggregator: 'max',
   },
   utilization: {
     type: 'gauge',

@@ -16,7 +16,11 @@ export function addProcess(metrics: Metrics): () => void {
   const total = metrics.counter(definitions.cpu)
   const descriptors =
     process.platform === 'linux'
-      ? { open: metrics.gauge(definitions.openDescriptors), max: metrics.gauge(definitions.maxDescriptors) }
+      ? {
+          open: metrics.gauge(definitions.openDescriptors),
+          max: metrics.gauge(definitions.maxDescriptors),
+          ratio: metrics.gauge(definitions.descriptorRatio),
+        }
       : undefined
 
   return metrics.collector('process', async () => {
@@ -26,9 +30,12 @@ export function addProcess(metrics: Metrics): () => void {
     raise(total.labels(), (usage.user + usage.system) / 1e6)
     if (descriptors === undefined) return
     // Minus the descriptor that lists them.
-    descriptors.open.set((await readdir('/proc/self/fd')).length - 1)
+    const open = (await readdir('/proc/self/fd')).length - 1
     const limit = /^Max open files\s+(\d+)/m.exec(await readFile('/proc/self/limits', 'utf8'))?.[1]
-    descriptors.max.set(limit === undefined ? Infinity : Number(limit))
+    const max = limit === undefined ? Infinity : Number(limit)
+    descriptors.open.set(open)
+    descriptors.max.set(max)
+    descriptors.ratio.set(open / max)
   })
 }
 
