@@ -20,8 +20,9 @@ interface RedisClient {
 }
 
 /** The backend of a queue on PostgreSQL. */
-interface PostgresBackend {
+export interface PostgresBackend {
   connection: {
+    schema?: string
     pool: { query(text: string, values: readonly unknown[]): Promise<{ rows: Array<{ due_ms: number | null }> }> }
   }
 }
@@ -40,15 +41,18 @@ const JOBS_PER_PRIORITY = 5
 /** Jobs read in total. Redis is busy for half a millisecond with three priorities, for 7 ms at this limit. */
 const MAX_JOBS = 250
 
-/** Returns a function that reads that time, in milliseconds since the epoch; `undefined` when no job could run now. */
-export function createOldestReader(queue: { name: string; getBackend(): object }): () => Promise<number | undefined> {
+/** Reads that time, in milliseconds since the epoch; `undefined` when no job could run now. */
+export type OldestReader = () => Promise<number | undefined>
+
+/** Returns a function that reads that time; `undefined` for a backend whose storage is not known. */
+export function createOldestReader(queue: { name: string; getBackend(): object }): OldestReader | undefined {
   const backend = queue.getBackend()
   if (isPostgres(backend)) return () => readPostgres(backend, queue.name)
   if (isRedis(backend)) return createRedisReader(backend)
-  return async () => undefined
+  return undefined
 }
 
-function isPostgres(backend: object): backend is PostgresBackend {
+export function isPostgres(backend: object): backend is PostgresBackend {
   return typeof (backend as Partial<PostgresBackend>).connection?.pool?.query === 'function'
 }
 
@@ -97,7 +101,7 @@ while last[2] and budget > 0 do
 end
 return { jobs, redis.call('ZRANGE', KEYS[3], 0, 0, 'WITHSCORES') }`
 
-function createRedisReader({ client: connecting, keys }: RedisBackend): () => Promise<number | undefined> {
+function createRedisReader({ client: connecting, keys }: RedisBackend): OldestReader {
   const { wait = '', prioritized = '', delayed = '', '': prefix = '' } = keys
   const args = [wait, prioritized, delayed, prefix, JOBS_PER_PRIORITY, MAX_JOBS]
   let isDefined = false
