@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { assertDocumented } from '@data20/dev-services'
 import { DelayedError, type Job, RateLimitError, WaitingChildrenError, WaitingError } from 'bullmq'
 import t from 'tap'
 import type { Task } from './fixtures/backends.ts'
@@ -263,6 +264,47 @@ test('working time of a lost lock and of a worker closed by force is observed wh
   release()
   await until(async () => (await get('queue_task_duration_seconds_count', 'kept')) === 1)
   t.equal(await get('queue_tasks_active', 'kept'), 0)
+})
+
+test('a job that was retried by hand counts its first wait only, also when its attempts were reset', async (t, {
+  broker,
+  nextQueue,
+}) => {
+  const queue = closing(t, broker.queue(nextQueue()))
+  const worker = closing(t, broker.worker(queue.name, run))
+  const app = await build(t, { workers: [worker] })
+  const count = async (name: string) => (await scrape(app)).get(`queue_${name}`)
+
+  const failed = await queue.add('again', { failures: 9 })
+  const completed = await queue.add('again', {})
+  await until(async () => (await count('tasks_total')) === 2)
+  await (await queue.getJob(failed.id!))!.retry('failed', { resetAttemptsMade: true, resetAttemptsStarted: true })
+  await (await queue.getJob(completed.id!))!.retry('completed', { resetAttemptsStarted: true })
+  await until(async () => (await count('tasks_total')) === 4)
+  t.equal(await count('task_wait_seconds_count'), 2)
+  t.equal(await count('task_duration_seconds_count'), 4)
+})
+
+test('a sandboxed processor is measured, also when its process dies', async (t, { broker, nextQueue }) => {
+  const queue = closing(t, broker.queue(nextQueue()))
+  const file = new URL('./fixtures/sandboxed.mjs', import.meta.url)
+  const worker = closing(t, broker.worker(queue.name, file as never, { workerForkOptions: { execArgv: [] } }))
+  const app = await build(t, { workers: [worker] })
+
+  await queue.addBulk(['completed', 'fails', 'dies'].map((name) => ({ name, data: {} })))
+  await until(async () => (await scrape(app)).get('queue_tasks_total') === 3)
+  const exposition = await scrape(app)
+  t.equal(exposition.get('queue_task_duration_seconds_count'), 3)
+  t.equal(exposition.get('queue_tasks_active'), 0)
+  t.equal(exposition.get('queue_task_errors_total', { task_name: 'fails', error: 'TypeError' }), 1)
+  t.equal(exposition.get('queue_task_errors_total', { task_name: 'dies', error: 'Error' }), 1)
+  assertDocumented(t, {
+    library: 'bullmq',
+    counted:
+      'attempts, outcomes and errors of a Worker, of a sandboxed processor and of `getNextJob()`; jobs added by a Queue, by a FlowProducer and by job schedulers; the state of a Queue; on Redis and on PostgreSQL',
+    notCounted:
+      'jobs that are moved through other objects than their worker; whether deduplication merged an added job; groups and batches of BullMQ Pro, not tested',
+  })
 })
 
 runOnEachBackend(t)
