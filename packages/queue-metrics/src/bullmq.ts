@@ -60,7 +60,8 @@ export interface Job {
 
 /**
  * Returns whether a job was started before its current attempt: it returns by a retry, a stall or a postponement. A
- * retry by hand can reset `attemptsStarted`, and `attemptsMade` too; then the traces of failed attempts tell.
+ * retry by hand can reset `attemptsStarted`, and `attemptsMade` too; then the traces of failed attempts tell, which the
+ * PostgreSQL backend deletes.
  */
 export function wasStartedBefore({ attemptsStarted, attemptsMade, stalledCounter, stacktrace }: Job): boolean {
   if (attemptsStarted > 1 || attemptsMade > 0 || stalledCounter > 0) return true

@@ -266,7 +266,7 @@ test('working time of a lost lock and of a worker closed by force is observed wh
   t.equal(await get('queue_tasks_active', 'kept'), 0)
 })
 
-test('a job that was retried by hand counts its first wait only, also when its attempts were reset', async (t, {
+test('a job that was retried by hand counts its first wait only, also when its starts were reset', async (t, {
   broker,
   nextQueue,
 }) => {
@@ -278,7 +278,7 @@ test('a job that was retried by hand counts its first wait only, also when its a
   const failed = await queue.add('again', { failures: 9 })
   const completed = await queue.add('again', {})
   await until(async () => (await count('tasks_total')) === 2)
-  await (await queue.getJob(failed.id!))!.retry('failed', { resetAttemptsMade: true, resetAttemptsStarted: true })
+  await (await queue.getJob(failed.id!))!.retry('failed', { resetAttemptsStarted: true })
   await (await queue.getJob(completed.id!))!.retry('completed', { resetAttemptsStarted: true })
   await until(async () => (await count('tasks_total')) === 4)
   t.equal(await count('task_wait_seconds_count'), 2)
