@@ -47,6 +47,8 @@ const QUIET: Record<string, string> = {
   db_slow_queries: 'no query takes a second',
   queue_tasks_stalled_total: 'no worker is lost before the end',
   queue_paused: 'nobody pauses it',
+  queue_worker_paused: 'nobody pauses a worker',
+  queue_task_errors_total: 'every task may succeed',
   metrics_collector_success: 'no collector fails',
   metrics_series_overflow_total: 'no metric reaches its cardinality limit',
   system_swap_used_bytes: 'the machine may have none',

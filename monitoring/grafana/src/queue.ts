@@ -47,6 +47,29 @@ export const queue: Dashboard = {
           ],
         },
         {
+          title: 'Tasks added',
+          description: 'Tasks that were added per second, by the processes that add them.',
+          unit: 'ops',
+          queries: [
+            {
+              expression: `sum by (queue, task_name) (rate(queue_tasks_added_total{${TARGET}}${WINDOW}))`,
+              legend: '{{queue}} {{task_name}}',
+            },
+          ],
+        },
+        {
+          title: 'Errors by class',
+          description: 'Attempts that failed per second, by the class of the error.',
+          unit: 'ops',
+          isStacked: true,
+          queries: [
+            {
+              expression: `sum by (queue, error) (rate(queue_task_errors_total{${TARGET}}${WINDOW}))`,
+              legend: '{{queue}} {{error}}',
+            },
+          ],
+        },
+        {
           title: 'Failures by task',
           description: 'Share of tasks that failed for good, over 10 minutes, as the alert sees it.',
           unit: 'percentunit',
@@ -104,10 +127,12 @@ export const queue: Dashboard = {
         },
         {
           title: 'Tasks running',
-          description: 'Tasks that run now, in all processes.',
+          description: 'Tasks that run now, in all processes, and how many the workers may run at once.',
           unit: 'none',
-          isStacked: true,
-          queries: [{ expression: `sum by (task_name) (queue_tasks_active{${TARGET}})`, legend: '{{task_name}}' }],
+          queries: [
+            { expression: `sum by (queue) (queue_tasks_active{${TARGET}})`, legend: '{{queue}}' },
+            { expression: `sum by (queue) (queue_worker_concurrency{${TARGET}})`, legend: '{{queue}} at most' },
+          ],
         },
       ],
     },
@@ -143,6 +168,14 @@ export const queue: Dashboard = {
           unit: 'none',
           threshold: 1,
           queries: [{ expression: `max by (queue) (queue_paused{${TARGET}})`, legend: '{{queue}}' }],
+        },
+        {
+          kind: 'stat',
+          title: 'Workers paused',
+          description: 'Workers that are paused in their process, while the queue is not.',
+          unit: 'none',
+          threshold: 1,
+          queries: [{ expression: `sum by (queue) (queue_worker_paused{${TARGET}})`, legend: '{{queue}}' }],
         },
       ],
     },

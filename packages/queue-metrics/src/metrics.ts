@@ -35,6 +35,18 @@ export const definitions = {
     help: 'Attempts that failed in this process and will be tried again.',
     labelNames: ['queue', 'task_name'],
   },
+  errors: {
+    type: 'counter',
+    name: 'queue_task_errors_total',
+    help: 'Attempts that failed in this process, by the class of the error. Their sum is that of retries and failed tasks.',
+    labelNames: ['queue', 'task_name', 'error'],
+  },
+  added: {
+    type: 'counter',
+    name: 'queue_tasks_added_total',
+    help: 'Tasks that this process added to the queue, those included that the broker merged with an existing one.',
+    labelNames: ['queue', 'task_name'],
+  },
   duration: {
     type: 'histogram',
     name: 'queue_task_duration_seconds',
@@ -63,6 +75,20 @@ export const definitions = {
     name: 'queue_tasks_stalled_total',
     help: 'Tasks whose worker was lost, found by this process and put back into the queue.',
     labelNames: ['queue'],
+  },
+  workerConcurrency: {
+    type: 'gauge',
+    name: 'queue_worker_concurrency',
+    help: 'Tasks that the workers of this process may run at once.',
+    labelNames: ['queue'],
+    aggregator: 'sum',
+  },
+  workerPaused: {
+    type: 'gauge',
+    name: 'queue_worker_paused',
+    help: 'Workers of this process that are paused locally; queue_paused tells of the whole queue.',
+    labelNames: ['queue'],
+    aggregator: 'sum',
   },
   length: {
     type: 'gauge',

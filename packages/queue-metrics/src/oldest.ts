@@ -3,7 +3,8 @@
  * index 0 of a list is the job that runs next. This reads the storage, whose layout BullMQ shares with its ports to
  * other languages, through the handles that its backends expose.
  *
- * A job is due at its creation plus its delay, and not before its last attempt started.
+ * A job is due at its creation plus its delay, and not before its last attempt started. One that was started before
+ * became ready later; on Redis the queue's events tell when.
  *
  * @module
  */
@@ -20,8 +21,9 @@ interface RedisClient {
 }
 
 /** The backend of a queue on PostgreSQL. */
-interface PostgresBackend {
+export interface PostgresBackend {
   connection: {
+    schema?: string
     pool: { query(text: string, values: readonly unknown[]): Promise<{ rows: Array<{ due_ms: number | null }> }> }
   }
 }
@@ -32,6 +34,8 @@ type JobFields = [
   opts: string | null,
   processedOn: string | null,
   attemptsMade: string | null,
+  /** The id of its last event in the stream, milliseconds and a counter, as far as it was looked for and found. */
+  readyEvent: string | null,
 ]
 
 const COMMAND = 'data20OldestWaiting'
@@ -40,15 +44,21 @@ const JOBS_PER_PRIORITY = 5
 /** Jobs read in total. Redis is busy for half a millisecond with three priorities, for 7 ms at this limit. */
 const MAX_JOBS = 250
 
-/** Returns a function that reads that time, in milliseconds since the epoch; `undefined` when no job could run now. */
-export function createOldestReader(queue: { name: string; getBackend(): object }): () => Promise<number | undefined> {
+/** Reads that time, in milliseconds since the epoch; `undefined` when no job could run now. */
+export type OldestReader = () => Promise<number | undefined>
+
+/** Events that are searched, the newest first, once for all jobs that were started before: about a millisecond. */
+const MAX_EVENTS = 1000
+
+/** Returns a function that reads that time; `undefined` for a backend whose storage is not known. */
+export function createOldestReader(queue: { name: string; getBackend(): object }): OldestReader | undefined {
   const backend = queue.getBackend()
   if (isPostgres(backend)) return () => readPostgres(backend, queue.name)
   if (isRedis(backend)) return createRedisReader(backend)
-  return async () => undefined
+  return undefined
 }
 
-function isPostgres(backend: object): backend is PostgresBackend {
+export function isPostgres(backend: object): backend is PostgresBackend {
   return typeof (backend as Partial<PostgresBackend>).connection?.pool?.query === 'function'
 }
 
@@ -79,10 +89,13 @@ async function readPostgres({ connection }: PostgresBackend, queue: string): Pro
  * included, because a job that is due stays delayed until a worker asks for work.
  */
 const OLDEST_LUA = `
-local jobs, budget = {}, tonumber(ARGV[3])
+local jobs, again, budget = {}, {}, tonumber(ARGV[3])
 local function read(ids)
   for _, id in ipairs(ids) do
-    jobs[#jobs + 1] = redis.call('HMGET', ARGV[1] .. id, 'timestamp', 'opts', 'processedOn', 'atm')
+    local job = redis.call('HMGET', ARGV[1] .. id, 'timestamp', 'opts', 'processedOn', 'atm')
+    local wasStarted = job[3] or job[4] or redis.call('HEXISTS', ARGV[1] .. id, 'ats') == 1
+    if wasStarted or redis.call('HEXISTS', ARGV[1] .. id, 'stacktrace') == 1 then again[id] = job end
+    jobs[#jobs + 1] = job
   end
   budget = budget - #ids
 end
@@ -95,16 +108,28 @@ while last[2] and budget > 0 do
   read(redis.call('ZRANGEBYSCORE', KEYS[2], first, first + 4294967295, 'LIMIT', 0, ARGV[2]))
   last = redis.call('ZREVRANGEBYSCORE', KEYS[2], first - 1, '-inf', 'WITHSCORES', 'LIMIT', 0, 1)
 end
+if next(again) then
+  for _, event in ipairs(redis.call('XREVRANGE', KEYS[4], '+', '-', 'COUNT', ARGV[4])) do
+    local fields = {}
+    for index = 1, #event[2], 2 do fields[event[2][index]] = event[2][index + 1] end
+    local job = fields.event == 'waiting' and again[fields.jobId]
+    if job then
+      job[5] = event[1]
+      again[fields.jobId] = nil
+      if not next(again) then break end
+    end
+  end
+end
 return { jobs, redis.call('ZRANGE', KEYS[3], 0, 0, 'WITHSCORES') }`
 
-function createRedisReader({ client: connecting, keys }: RedisBackend): () => Promise<number | undefined> {
-  const { wait = '', prioritized = '', delayed = '', '': prefix = '' } = keys
-  const args = [wait, prioritized, delayed, prefix, JOBS_PER_PRIORITY, MAX_JOBS]
+function createRedisReader({ client: connecting, keys }: RedisBackend): OldestReader {
+  const { wait = '', prioritized = '', delayed = '', events = '', '': prefix = '' } = keys
+  const args = [wait, prioritized, delayed, events, prefix, JOBS_PER_PRIORITY, MAX_JOBS, MAX_EVENTS]
   let isDefined = false
 
   return async () => {
     const client = await connecting
-    if (!isDefined) client.defineCommand(COMMAND, { numberOfKeys: 3, lua: OLDEST_LUA, readOnly: true })
+    if (!isDefined) client.defineCommand(COMMAND, { numberOfKeys: 4, lua: OLDEST_LUA, readOnly: true })
     isDefined = true
     const [jobs, [, score]] = (await client.runCommand(COMMAND, args)) as [JobFields[], [id?: string, score?: string]]
 
@@ -118,12 +143,13 @@ function createRedisReader({ client: connecting, keys }: RedisBackend): () => Pr
 }
 
 /**
- * Redis does not store when a retried job became ready. It is estimated: the start of its last attempt plus the
- * backoff.
+ * The hash of a job does not have when it became ready again. Where its event was trimmed or is too far back, that is
+ * estimated: the start of its last attempt plus the backoff.
  */
-function dueMsOf([timestamp, optsJson, processedOn, attemptsMade]: JobFields): number {
+function dueMsOf([timestamp, optsJson, processedOn, attemptsMade, readyEvent]: JobFields): number {
   // A list can contain the id of a removed job.
   if (timestamp === null) return Number.POSITIVE_INFINITY
+  if (readyEvent) return Number.parseInt(readyEvent, 10)
   const opts: { delay?: number; backoff?: Backoff } = JSON.parse(optsJson ?? '{}')
   const createdMs = Number(timestamp) + (opts.delay ?? 0)
   if (processedOn === null) return createdMs

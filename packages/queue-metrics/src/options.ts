@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { checkBuckets, checkList } from '@data20/metrics-core/plugin'
-import type { ObservableQueue, ObservableWorker } from './bullmq.ts'
+import { checkBuckets, checkList, InvalidOptionError } from '@data20/metrics-core/plugin'
+import type { ObservableFlowProducer, ObservableQueue, ObservableWorker } from './bullmq.ts'
 import { definitions } from './metrics.ts'
 
 export interface QueueMetricsOptions {
@@ -21,9 +21,22 @@ export interface QueueMetricsOptions {
   workers?: readonly ObservableWorker[]
 
   /**
-   * Job names known beforehand, by queue: `{ mail: ['welcome', 'digest'] }`. Their series exist at 0 as soon as a
-   * worker of the queue is observed, and are never folded into the overflow series. Other names get their series when
-   * the first job of that name starts, up to the cardinality limit of metrics-core, which bounds job names that contain
+   * FlowProducers whose tasks are counted as added. `observe` adds more later.
+   * @default []
+   */
+  flowProducers?: readonly ObservableFlowProducer[]
+
+  /**
+   * Returns the label `queue` of a queue, which is its `name` by default. Queues of one name that differ in their
+   * prefix, server or database need labels of their own: without them, observing the second one throws. Gets the Queue
+   * or Worker itself; for a task of a flow, an object with `name` and `qualifiedName`.
+   */
+  queueLabel?: (queue: { name: string; qualifiedName: string }) => string
+
+  /**
+   * Job names known beforehand, by the label `queue`: `{ mail: ['welcome', 'digest'] }`. Their series exist at 0 as
+   * soon as the queue or a worker of it is observed, and are never folded into the overflow series. Other names get
+   * their series with their first job, up to the cardinality limit of metrics-core, which bounds job names that contain
    * ids.
    * @default {}
    */
@@ -51,14 +64,18 @@ export function resolveOptions(options: QueueMetricsOptions): ResolvedOptions {
   const {
     queues = [],
     workers = [],
+    flowProducers = [],
+    queueLabel = ({ name }) => name,
     taskNames = {},
     buckets = definitions.duration.buckets,
     waitBuckets = definitions.wait.buckets,
   } = options
   checkList(queues, 'queues')
   checkList(workers, 'workers')
+  checkList(flowProducers, 'flowProducers')
+  if (typeof queueLabel !== 'function') throw new InvalidOptionError('queueLabel', 'a function', queueLabel)
   checkBuckets(buckets)
   checkBuckets(waitBuckets, 'waitBuckets')
   for (const [queue, names] of Object.entries(taskNames)) checkList(names, `taskNames.${queue}`)
-  return { queues, workers, taskNames, buckets, waitBuckets }
+  return { queues, workers, flowProducers, queueLabel, taskNames, buckets, waitBuckets }
 }

@@ -5,9 +5,9 @@
  */
 import type { Metrics } from '@data20/metrics-core'
 import type { ObservableQueue } from './bullmq.ts'
-import type { Instruments } from './instruments.ts'
+import type { QueueSeries } from './instruments.ts'
 import { STATES } from './metrics.ts'
-import { createOldestReader } from './oldest.ts'
+import { createOldestReader, isPostgres } from './oldest.ts'
 
 /**
  * Reads the state of a queue on each scrape until the queue is closed, or until the function returned is called.
@@ -15,14 +15,14 @@ import { createOldestReader } from './oldest.ts'
  */
 export function observeQueue(
   queue: ObservableQueue,
-  instruments: Instruments,
+  label: string,
+  { length, jobs, oldestWaiting, workers, paused, up }: QueueSeries,
   metrics: Metrics,
   onClosed: () => void,
 ): () => void {
-  const { length, jobs, oldestWaiting, workers, paused, up } = instruments.acquireQueue(queue.name)
   const readOldestDueMs = createOldestReader(queue)
   let isStopped = false
-  return metrics.collector(`queue:${queue.name}`, collect)
+  return metrics.collector(`queue:${label}`, collect)
 
   async function collect(signal: AbortSignal): Promise<void> {
     signal.addEventListener('abort', onDeadline)
@@ -38,45 +38,57 @@ export function observeQueue(
 
   /** Counts the jobs, which decides `queue_up`. Returns false for a queue that is closed. */
   async function hasCounted(): Promise<boolean> {
-    if (queue.closing !== undefined) return false
+    if (isClosed()) return false
     try {
       await readCounts()
     } catch (error) {
       // The queue was closed meanwhile.
-      if (queue.closing !== undefined) return false
+      if (isClosed()) return false
       up.set(0)
       throw error
     }
+    if (isClosed()) return false
     up.set(1)
     return true
   }
 
   async function readCounts(): Promise<void> {
+    const counts = await queue.getJobCounts(...STATES, 'paused')
+    if (isClosed()) return
     // BullMQ's PostgreSQL backend counts the waiting jobs of a paused queue as `paused`, which is 0 on Redis.
-    const { paused: waitingWhilePaused = 0, ...counts } = await queue.getJobCounts(...STATES, 'paused')
-    const { waiting = 0, prioritized = 0 } = counts
-    for (const state of STATES) jobs[state].set(counts[state] ?? 0)
-    jobs.waiting.set(waiting + waitingWhilePaused)
-    length.set(waiting + waitingWhilePaused + prioritized)
+    if (counts.waiting !== undefined) counts.waiting += counts.paused ?? 0
+    for (const state of STATES) {
+      const count = counts[state]
+      if (count !== undefined) jobs[state].set(count)
+    }
+    if (counts.waiting !== undefined) length.set(counts.waiting + (counts.prioritized ?? 0))
   }
 
   async function readPaused(): Promise<void> {
-    paused.set((await queue.isPaused()) ? 1 : 0)
+    const isPaused = await queue.isPaused()
+    if (!isClosed()) paused.set(isPaused ? 1 : 0)
   }
 
   async function readWorkers(): Promise<void> {
-    workers.set(await queue.getWorkersCount())
+    const count = countWorkers(queue, await queue.getWorkers())
+    if (count !== undefined && !isClosed()) workers.set(count)
   }
 
   async function readOldest(): Promise<void> {
+    if (readOldestDueMs === undefined) return
     const dueMs = await readOldestDueMs()
-    oldestWaiting.set(dueMs === undefined ? 0 : Math.max(0, Date.now() - dueMs) / 1000)
+    if (!isClosed()) oldestWaiting.set(dueMs === undefined ? 0 : Math.max(0, Date.now() - dueMs) / 1000)
+  }
+
+  /** A value that arrives later must not come back into a series that is gone, or that another queue has now. */
+  function isClosed(): boolean {
+    return isStopped || queue.closing !== undefined
   }
 
   /** Both drivers wait for a connection instead of failing, so a broker that is down shows here. */
   function onDeadline(): void {
     // BullMQ never answers a question to a PostgreSQL backend that is closing.
-    if (queue.closing !== undefined) stop()
+    if (isClosed()) stop()
     else up.set(0)
   }
 
@@ -86,6 +98,17 @@ export function observeQueue(
     if (isStopped) return
     isStopped = true
     onClosed()
-    instruments.releaseQueue(queue.name)
   }
+}
+
+/** PostgreSQL cuts names of connections off there, and BullMQ finds workers by them. */
+const MAX_POSTGRES_NAME_BYTES = 63
+
+/** Returns the number of connected workers; `undefined` where BullMQ cannot know it. */
+function countWorkers(queue: ObservableQueue, found: Array<Record<string, string>>): number | undefined {
+  // BullMQ answers with one worker that has no connection where the broker does not know `CLIENT LIST`.
+  if (found.some(({ rawname }) => rawname === undefined)) return undefined
+  if (isPostgres(queue.getBackend()) && Buffer.byteLength(`${queue.name}:w:`) > MAX_POSTGRES_NAME_BYTES)
+    return undefined
+  return found.length
 }

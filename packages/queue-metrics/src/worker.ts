@@ -1,87 +1,83 @@
 /**
- * Observes a worker: outcomes by the events that it emits once the broker has confirmed them, working time by a wrapper
- * around the call of the processor.
+ * Observes a worker: working time by a wrapper around the call of the processor, outcomes by the events that BullMQ
+ * emits once the broker has confirmed them.
  *
  * @module
  */
-import type { Job, ObservableWorker, Processing } from './bullmq.ts'
-import type { Instruments, TaskSeries } from './instruments.ts'
+import { type Job, type ObservableWorker, type Processing, wasStartedBefore } from './bullmq.ts'
+import type { TaskSeries, WorkerSeries } from './instruments.ts'
+import { measureManualJobs } from './manual.ts'
 
-/** One call of the processor. */
+/** One attempt that this process works on. */
 interface Run {
   series: TaskSeries
   startMs: number
-  /** Set when the call has ended. */
-  seconds?: number
+  isActive: boolean
 }
 
-/**
- * Counts what a worker does until the worker is closed, or until the function returned is called.
- * Calls `onClosed` in the first case.
- */
-export function observeWorker(worker: ObservableWorker, instruments: Instruments, onClosed: () => void): () => void {
-  const { stalled, task } = instruments.bindWorker(worker.name)
-  const listeners = { active: onActive, completed: onCompleted, failed: onFailed, stalled: onStalled, closed: onClosed }
-  const runs = new WeakMap<Job, Run>()
+/** Counts what a worker does until the function returned is called. Calls `onClosed` when the worker is closed. */
+export function observeWorker(worker: ObservableWorker, series: WorkerSeries, onClosed: () => void): () => void {
+  const { stalled, task, countError } = series
+  const listeners = { completed: onCompleted, failed: onFailed, stalled: onStalled, closed: onClosed }
   const running = new Set<Run>()
 
   const stopMeasuring = measureProcessing(worker as unknown as Processing, start, end)
+  const stopManual = measureManualJobs(worker, { start, end, completed: onCompleted, failed: countFailure })
   for (const [event, listener] of Object.entries(listeners)) worker.on(event, listener)
 
   return () => {
     for (const [event, listener] of Object.entries(listeners)) worker.off(event, listener)
     stopMeasuring()
+    stopManual()
     // A worker that was closed by force has given up its jobs, though their processors may still run.
-    for (const run of running) end(run)
-  }
-
-  function onActive(job: Job): void {
-    const { wait } = task(job.name)
-    // `attemptsStarted` counts starts: a job that returns by a retry, a stall or a postponement is not observed again.
-    if (job.attemptsStarted !== 1) return
-    const dueMs = job.timestamp + (job.opts.delay ?? 0)
-    // The times are from the clocks of the producer and of this process, and a delayed job can be promoted early.
-    wait.observe(Math.max(0, (job.processedOn ?? Date.now()) - dueMs) / 1000)
+    for (const run of running) giveUp(run)
   }
 
   function start(job: Job): Run {
-    const run = { series: task(job.name), startMs: performance.now() }
+    const run = { series: task(job.name), startMs: performance.now(), isActive: true }
     run.series.active.inc()
     running.add(run)
-    runs.set(job, run)
+    if (!wasStartedBefore(job)) observeWait(job, run.series)
     return run
   }
 
-  /** Ends a run, whatever became of the job. No event tells of a lost lock or of a job that was postponed. */
+  /** Ends an attempt, whatever became of the job: no event tells of a lost lock or of a job that was postponed. */
   function end(run: Run): void {
-    if (!running.delete(run)) return
-    run.series.active.dec()
-    run.seconds = (performance.now() - run.startMs) / 1000
+    giveUp(run)
+    run.series.duration.observe((performance.now() - run.startMs) / 1000)
+  }
+
+  function giveUp(run: Run): void {
+    running.delete(run)
+    if (run.isActive) run.series.active.dec()
+    run.isActive = false
   }
 
   function onCompleted(job: Job): void {
-    const series = task(job.name)
-    series.completed.inc()
-    observeDuration(job, series)
+    task(job.name).completed.inc()
   }
 
-  function onFailed(job: Job): void {
-    const series = task(job.name)
+  function onFailed(job: Job, error: unknown): void {
     // Emitted for each failed attempt. BullMQ sets `finishedOn` when there is no further one.
-    if (job.finishedOn) series.failed.inc()
-    else series.retries.inc()
-    observeDuration(job, series)
+    countFailure(job, error, Boolean(job.finishedOn))
   }
 
-  /** A job that stalled too often is failed by the next worker without a call of the processor: it has no duration. */
-  function observeDuration(job: Job, { duration }: TaskSeries): void {
-    const seconds = runs.get(job)?.seconds
-    if (seconds !== undefined) duration.observe(seconds)
+  function countFailure(job: Job, error: unknown, isFinal: boolean): void {
+    const { failed, retries } = task(job.name)
+    if (isFinal) failed.inc()
+    else retries.inc()
+    countError(job.name, error)
   }
 
   function onStalled(): void {
     stalled.inc()
   }
+}
+
+function observeWait({ timestamp, opts, processedOn }: Job, { wait }: TaskSeries): void {
+  const dueMs = timestamp + (opts.delay ?? 0)
+  // The times are from the clocks of the producer and of this process, and a delayed job can be promoted early.
+  wait.observe(Math.max(0, (processedOn ?? Date.now()) - dueMs) / 1000)
 }
 
 /** Calls `start` and `end` around each call of the processor. The function returned undoes it. */

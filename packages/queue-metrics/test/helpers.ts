@@ -11,7 +11,7 @@ import {
   until as untilNamed,
 } from '@data20/dev-services'
 import { metricsCore } from '@data20/metrics-core'
-import { type Queue, UnrecoverableError, type Worker } from 'bullmq'
+import { type FlowProducer, type Queue, UnrecoverableError, type Worker } from 'bullmq'
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
 import { type QueueMetricsOptions, queueMetrics } from '../src/index.ts'
@@ -122,7 +122,10 @@ export async function build(
   return app
 }
 
-export function closing<Closable extends Queue<Task> | Worker<Task>>(t: Test, closable: Closable): Closable {
+export function closing<Closable extends Queue<Task> | Worker<Task> | FlowProducer>(
+  t: Test,
+  closable: Closable,
+): Closable {
   t.teardown(() => closable.close())
   return closable
 }

@@ -8,12 +8,14 @@ t.test('what is neither a queue nor a worker is refused', async (t) => {
   const app = await build(t)
   t.throws(() => app.queueMetrics.observe(new Map() as never), {
     code: 'QUEUE_METRICS_ERR_UNWATCHABLE',
-    message: 'Expected a Queue or a Worker of BullMQ 6, got an instance of Map',
+    message: 'Expected a Queue, a Worker or a FlowProducer of BullMQ 6, got an instance of Map',
   })
   t.throws(() => app.queueMetrics.observe(undefined as never), { code: 'QUEUE_METRICS_ERR_UNWATCHABLE' })
   for (const options of [
     { queues: {} },
     { workers: 'mail' },
+    { flowProducers: 'mail' },
+    { queueLabel: 'mail' },
     { taskNames: { mail: 'welcome' } },
     { waitBuckets: [2, 1] },
   ]) {

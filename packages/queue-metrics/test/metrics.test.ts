@@ -9,6 +9,11 @@ queue_tasks_total{queue="mail",status="failed",task_name="welcome"} 0
 # HELP queue_task_retries_total Attempts that failed in this process and will be tried again.
 # TYPE queue_task_retries_total counter
 queue_task_retries_total{queue="mail",task_name="welcome"} 0
+# HELP queue_task_errors_total Attempts that failed in this process, by the class of the error. Their sum is that of retries and failed tasks.
+# TYPE queue_task_errors_total counter
+# HELP queue_tasks_added_total Tasks that this process added to the queue, those included that the broker merged with an existing one.
+# TYPE queue_tasks_added_total counter
+queue_tasks_added_total{queue="mail",task_name="welcome"} 0
 # HELP queue_task_duration_seconds Time that this process worked on an attempt, however it ended.
 # TYPE queue_task_duration_seconds histogram
 queue_task_duration_seconds_bucket{queue="mail",task_name="welcome",le="0.01"} 0
@@ -52,6 +57,12 @@ queue_tasks_active{queue="mail",task_name="welcome"} 0
 # HELP queue_tasks_stalled_total Tasks whose worker was lost, found by this process and put back into the queue.
 # TYPE queue_tasks_stalled_total counter
 queue_tasks_stalled_total{queue="mail"} 0
+# HELP queue_worker_concurrency Tasks that the workers of this process may run at once.
+# TYPE queue_worker_concurrency gauge
+queue_worker_concurrency{queue="mail"} 1
+# HELP queue_worker_paused Workers of this process that are paused locally; queue_paused tells of the whole queue.
+# TYPE queue_worker_paused gauge
+queue_worker_paused{queue="mail"} 0
 # HELP queue_length Jobs ready to run and not yet taken, those with a priority included. The same in every process: take the maximum, not the sum.
 # TYPE queue_length gauge
 queue_length{queue="mail"} 0

@@ -1,3 +1,4 @@
+import { DelayedError } from 'bullmq'
 import t from 'tap'
 import { build, closing, run, runOnEachBackend, scrape, test, until } from './helpers.ts'
 
@@ -68,6 +69,26 @@ test('a retried job that waits has been due since its backoff ended', async (t, 
 
   const age = (await scrape(app)).get('queue_oldest_waiting_seconds')
   t.ok(age < 30, `${age} s, not the minute since the job was created`)
+})
+
+test('a postponed job that waits again has been due since it came back', async (t, { broker, nextQueue }) => {
+  const queue = closing(t, broker.queue(nextQueue()))
+  const worker = broker.worker(queue.name, async (job, token) => {
+    await job.moveToDelayed(Date.now() + 3_000, token)
+    throw new DelayedError()
+  })
+  const app = await build(t, { queues: [queue] })
+  const state = async (state: string) => (await scrape(app)).get('queue_jobs', { state })
+
+  await queue.add('postponed', {}, { timestamp: Date.now() - 3_600_000 })
+  await until(async () => (await state('delayed')) === 1)
+  await worker.close()
+  await queue.pause()
+  // A worker of a paused queue moves what is due, and takes nothing.
+  closing(t, broker.worker(queue.name, run))
+  await until(async () => (await state('waiting')) === 1)
+  const age = (await scrape(app)).get('queue_oldest_waiting_seconds')
+  t.ok(age < 60, `${age} s, not the hour since the job was created`)
 })
 
 runOnEachBackend(t)

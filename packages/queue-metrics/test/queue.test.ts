@@ -63,7 +63,7 @@ test('of two queues with one name, the one that is closed takes nothing from the
 test('a broker that goes down between two questions shows as down', async (t, { broker, nextQueue }) => {
   const queue = closing(t, broker.queue(nextQueue()))
   const app = await build(t, { queues: [queue] }, 1_000)
-  t.equal((await scrape(app)).get('queue_up'), 1)
+  await until(async () => (await scrape(app)).get('queue_up') === 1)
 
   // As when the connection breaks behind the counts: the driver waits for another one, and the question with it.
   queue.isPaused = () => new Promise(() => {})
@@ -118,6 +118,31 @@ test('a broker that is killed shows as down, and comes back', async (t, { broker
     if (total < counted) t.fail(`queue_tasks_total went from ${counted} to ${total}`)
     counted = total
     return exposition
+  }
+})
+
+test('what is not known is absent: the oldest job of another backend, a queue that never answered', async (t, {
+  broker,
+  nextQueue,
+}) => {
+  const other = closing(t, broker.queue(nextQueue()))
+  const asked = other.getBackend()
+  other.getBackend = () => ({ addJob: asked.addJob }) as never
+  other.getWorkers = async () => [{ name: 'GCP does not support client list' }]
+  const silent = closing(t, broker.queue(nextQueue()))
+  silent.getJobCounts = () => new Promise(() => {})
+  const app = await build(t, { queues: [other, silent] }, 1_000)
+  await other.add('task', {})
+
+  await until(async () => (await scrape(app)).get('queue_length', { queue: other.name }) === 1)
+  const exposition = await scrape(app)
+  t.equal(exposition.get('queue_up', { queue: other.name }), 1)
+  t.notOk(exposition.has('queue_oldest_waiting_seconds', { queue: other.name }))
+  t.notOk(exposition.has('queue_workers', { queue: other.name }))
+  t.equal(exposition.get('metrics_collector_success', { collector: `queue:${silent.name}` }), 0)
+  t.ok(exposition.has('queue_up', { queue: silent.name }))
+  for (const name of ['length', 'jobs', 'oldest_waiting_seconds', 'workers', 'paused']) {
+    t.notOk(exposition.has(`queue_${name}`, { queue: silent.name }), name)
   }
 })
 

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { DelayedError, type Worker } from 'bullmq'
+import { assertDocumented } from '@data20/dev-services'
+import { DelayedError, type Job, RateLimitError, WaitingChildrenError, WaitingError } from 'bullmq'
 import t from 'tap'
 import type { Task } from './fixtures/backends.ts'
 import { build, closing, run, runOnEachBackend, scrape, sum, test, until } from './helpers.ts'
@@ -164,55 +165,146 @@ test('a job that stalls too often is counted as failed, and as no attempt', asyn
   t.equal(exposition.get('queue_tasks_active'), 0)
 })
 
-test('the active gauge is 1 during a run and 0 after it, whatever became of the job', async (t, {
+test('working time is observed once for each attempt, and the active gauge returns to 0, however it ends', async (t, {
   broker,
   nextQueue,
 }) => {
   const queue = closing(t, broker.queue(nextQueue()))
-  const worker: Worker<Task> = closing(
+  const children = closing(t, broker.queue(nextQueue()))
+  const endings: Record<string, (job: Job<Task>, token?: string) => Promise<void>> = {
+    async failing() {
+      throw new TypeError('failed')
+    },
+    async delayed(job, token) {
+      await job.moveToDelayed(Date.now() + 200, token)
+      throw new DelayedError()
+    },
+    async limited() {
+      await queue.rateLimit(200)
+      throw new RateLimitError()
+    },
+    async 'back to wait'(job, token) {
+      await job.moveToWait(token)
+      throw new WaitingError()
+    },
+    async parent(job, token) {
+      await children.add('child', {}, { parent: { id: job.id!, queue: job.queueQualifiedName } })
+      await job.moveToWaitingChildren(token!)
+      throw new WaitingChildrenError()
+    },
+  }
+  let calls = 0
+  const worker = closing(
+    t,
+    broker.worker(queue.name, async (job, token) => {
+      calls += 1
+      await sleep(300)
+      if (job.attemptsStarted === 1) await endings[job.name]?.(job, token)
+    }),
+  )
+  const app = await build(t, { workers: [worker] })
+  const active = async () => (await scrape(app)).get('queue_tasks_active')
+
+  for (const name of ['completed', ...Object.keys(endings)]) {
+    await queue.add(name, {})
+    await until(async () => (await active()) === 1)
+    await until(async () => (await active()) === 0)
+    // The second attempt starts when its delay has ended, or at once.
+    if (name !== 'completed' && name !== 'failing' && name !== 'parent') {
+      await until(async () => (await scrape(app)).get('queue_tasks_total', { task_name: name }) === 1)
+    }
+  }
+
+  const exposition = await scrape(app)
+  for (const task_name of ['delayed', 'limited', 'back to wait']) {
+    t.equal(exposition.get('queue_task_duration_seconds_count', { task_name }), 2, `${task_name}: two attempts`)
+    t.ok(exposition.get('queue_task_duration_seconds_sum', { task_name }) >= 0.59, `${task_name}: both worked`)
+    t.equal(exposition.get('queue_task_wait_seconds_count', { task_name }), 1, `${task_name} waited once`)
+  }
+  t.equal(exposition.get('queue_task_duration_seconds_count', { task_name: 'parent' }), 1)
+  t.equal(exposition.get('queue_task_duration_seconds_count'), calls)
+  t.equal(exposition.get('queue_task_errors_total'), 1, 'a postponement is no error')
+  t.equal(exposition.get('queue_task_errors_total', { task_name: 'failing', error: 'TypeError' }), 1)
+})
+
+test('working time of a lost lock and of a worker closed by force is observed when the processor returns', async (t, {
+  broker,
+  nextQueue,
+}) => {
+  const queue = closing(t, broker.queue(nextQueue()))
+  let release = () => {}
+  const released = new Promise<void>((resolve) => (release = resolve))
+  const worker = closing(
     t,
     broker.worker(
       queue.name,
-      async (job, token) => {
-        await sleep(job.data.runMs, undefined, { ref: false })
-        if (job.name === 'failing') throw new Error('failed')
-        if (job.name === 'postponed' && job.attemptsStarted === 1) {
-          await job.moveToDelayed(Date.now() + 200, token)
-          throw new DelayedError()
-        }
-        if (job.name === 'limited' && job.attemptsStarted === 1) {
-          await queue.rateLimit(200)
-          throw Object.assign(new Error('bullmq:rateLimitExceeded'), { name: 'RateLimitError' })
-        }
+      async (job) => {
+        if (job.name === 'robbed of its lock') await sleep(3_000)
+        if (job.name === 'kept') await released
       },
       // Locks are lost at once when nobody renews them.
-      { concurrency: 4, lockDuration: 2_000, skipLockRenewal: true, stalledInterval: 200 },
+      { concurrency: 4, lockDuration: 1_000, skipLockRenewal: true, stalledInterval: 200, maxStalledCount: 0 },
     ),
   )
   const app = await build(t, { workers: [worker] })
-  const active = async (task_name: string) => (await scrape(app)).get('queue_tasks_active', { task_name })
+  const get = async (name: string, task_name: string) => (await scrape(app)).get(name, { task_name })
 
-  for (const name of ['completed', 'failing', 'postponed', 'limited']) {
-    await queue.add(name, { runMs: 300 })
-    await until(async () => (await active(name)) === 1)
-    await until(async () => (await active(name)) === 0)
-  }
-  await until(async () => (await queue.getJobCounts()).completed === 3)
-  const exposition = await scrape(app)
-  t.equal(exposition.get('queue_tasks_total', { task_name: 'postponed', status: 'completed' }), 1)
-  t.equal(exposition.get('queue_task_duration_seconds_count', { task_name: 'postponed' }), 1, 'one attempt')
-  t.equal(exposition.get('queue_task_wait_seconds_count', { task_name: 'postponed' }), 1)
+  await queue.add('robbed of its lock', {})
+  await until(async () => (await get('queue_tasks_active', 'robbed of its lock')) === 1)
+  await until(async () => (await queue.getJobCounts()).failed === 1)
+  await until(async () => (await get('queue_tasks_active', 'robbed of its lock')) === 0)
+  t.equal(await get('queue_task_duration_seconds_count', 'robbed of its lock'), 1)
+  t.ok((await get('queue_task_duration_seconds_sum', 'robbed of its lock')) >= 2.9)
 
-  await queue.add('robbed of its lock', { runMs: 4_000 })
-  await until(async () => (await active('robbed of its lock')) > 0)
-  await until(async () => (await scrape(app)).get('queue_tasks_stalled_total') > 0)
-  await until(async () => (await queue.getJobCounts()).failed === 2)
-  await until(async () => (await active('robbed of its lock')) === 0)
-
-  await queue.add('endless', { runMs: 600_000 })
-  await until(async () => (await active('endless')) === 1)
+  await queue.add('kept', {})
+  await until(async () => (await get('queue_tasks_active', 'kept')) === 1)
   await worker.close(true)
-  t.equal(await active('endless'), 0, 'closed by force')
+  t.equal(await get('queue_tasks_active', 'kept'), 0, 'closed by force')
+  t.equal(await get('queue_task_duration_seconds_count', 'kept'), 0, 'it still runs')
+  release()
+  await until(async () => (await get('queue_task_duration_seconds_count', 'kept')) === 1)
+  t.equal(await get('queue_tasks_active', 'kept'), 0)
+})
+
+test('a job that was retried by hand counts its first wait only, also when its starts were reset', async (t, {
+  broker,
+  nextQueue,
+}) => {
+  const queue = closing(t, broker.queue(nextQueue()))
+  const worker = closing(t, broker.worker(queue.name, run))
+  const app = await build(t, { workers: [worker] })
+  const count = async (name: string) => (await scrape(app)).get(`queue_${name}`)
+
+  const failed = await queue.add('again', { failures: 9 })
+  const completed = await queue.add('again', {})
+  await until(async () => (await count('tasks_total')) === 2)
+  await (await queue.getJob(failed.id!))!.retry('failed', { resetAttemptsStarted: true })
+  await (await queue.getJob(completed.id!))!.retry('completed', { resetAttemptsStarted: true })
+  await until(async () => (await count('tasks_total')) === 4)
+  t.equal(await count('task_wait_seconds_count'), 2)
+  t.equal(await count('task_duration_seconds_count'), 4)
+})
+
+test('a sandboxed processor is measured, also when its process dies', async (t, { broker, nextQueue }) => {
+  const queue = closing(t, broker.queue(nextQueue()))
+  const file = new URL('./fixtures/sandboxed.mjs', import.meta.url)
+  const worker = closing(t, broker.worker(queue.name, file as never, { workerForkOptions: { execArgv: [] } }))
+  const app = await build(t, { workers: [worker] })
+
+  await queue.addBulk(['completed', 'fails', 'dies'].map((name) => ({ name, data: {} })))
+  await until(async () => (await scrape(app)).get('queue_tasks_total') === 3)
+  const exposition = await scrape(app)
+  t.equal(exposition.get('queue_task_duration_seconds_count'), 3)
+  t.equal(exposition.get('queue_tasks_active'), 0)
+  t.equal(exposition.get('queue_task_errors_total', { task_name: 'fails', error: 'TypeError' }), 1)
+  t.equal(exposition.get('queue_task_errors_total', { task_name: 'dies', error: 'Error' }), 1)
+  assertDocumented(t, {
+    library: 'bullmq',
+    counted:
+      'attempts, outcomes and errors of a Worker, of a sandboxed processor and of `getNextJob()`; jobs added by a Queue, by a FlowProducer and by job schedulers; the state of a Queue; on Redis and on PostgreSQL',
+    notCounted:
+      'jobs that are moved through other objects than their worker; whether deduplication merged an added job; groups and batches of BullMQ Pro, not tested',
+  })
 })
 
 runOnEachBackend(t)
