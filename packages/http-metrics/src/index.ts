@@ -18,14 +18,22 @@ import { http1 } from './http1.ts'
 import { http2 } from './http2.ts'
 import { inject } from './inject.ts'
 import { createInstruments } from './instruments.ts'
-import { addFirstOnRequestHook, createRouteContext, isInjected, isRoot, isUpgrade } from './internals.ts'
-import { type MeasuredResponse, Measurement, type MeasurementMark, markOf } from './measurement.ts'
+import {
+  addFirstOnRequestHook,
+  createRouteContext,
+  hasServerFactory,
+  isInjected,
+  isRoot,
+  isUpgrade,
+} from './internals.ts'
+import { isClaimedByAnother, type MeasuredResponse, Measurement, type MeasurementMark, markOf } from './measurement.ts'
 import { type CustomLabel, type HttpMetricsOptions, type RouteMetricsOptions, resolveOptions } from './options.ts'
 import { createParserErrorListener } from './parser-errors.ts'
 import type { Protocol, RawResponse } from './protocol.ts'
 import { createRoutes, LEFT_OUT } from './routes.ts'
 import { observeServers } from './server.ts'
 import { countBodies } from './sizes.ts'
+import { createUnclaimed } from './unclaimed.ts'
 import { upgrade } from './upgrade.ts'
 
 declare module 'fastify' {
@@ -51,6 +59,7 @@ async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions
   const kMeasurement: MeasurementMark = markOf(metrics)
   const connections = createConnections(kMeasurement, count)
   const ender = { end, endWithSocket: connections.endWithSocket }
+  const isAnsweredUnseen = createUnclaimed(fastify)
 
   fastify.decorate('httpMetrics', true)
   fastify.addHook('onRoute', routes.add)
@@ -58,7 +67,8 @@ async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions
   fastify.addHook('onReady', async () => routes.initialize())
   if (isRoot(fastify)) {
     const onClientError = createParserErrorListener(instruments.parserErrors, connections)
-    observeServers(fastify, { onStart, onRequest: measurementOf, onClientError })
+    const onDispatch = hasServerFactory(fastify) ? beginForeign : measurementOf
+    observeServers(fastify, { onStart, onRequest: onDispatch, onClientError })
   }
 
   // The life of a request: it begins, is assigned to its route, and is counted.
@@ -77,6 +87,11 @@ async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions
 
   function measurementOf(response: MeasuredResponse): Measurement {
     return response[kMeasurement] ?? beginUnannounced(response)
+  }
+
+  /** Begins a request of a server that may have other applications behind it. */
+  function beginForeign(response: MeasuredResponse): void {
+    measurementOf(response).mayBeForeign = true
   }
 
   /** Begins a request of HTTP/2, inject(), an upgrade, an encapsulated part, or inside another application. */
@@ -99,8 +114,12 @@ async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions
   /** Apart from the hook, which is then small enough for V8 to inline it into Fastify's code. */
   function assign(request: FastifyRequest, response: MeasuredResponse): void {
     const measurement = measurementOf(response)
-    // A request that a handler gives to `app.routing` again stays one request, of its first route.
-    if (measurement.state !== 'unassigned') return
+    if (measurement.state !== 'unassigned') {
+      // A request that a handler gives to `app.routing` again stays one request, of its first route.
+      if (measurement.state !== 'unclaimed') return
+      // It ended before it was given to this application.
+      process.nextTick(count, response)
+    }
     const route = routes.find(routeContext(request), request.raw.method as string)
     measurement.assign(route)
     if (route === LEFT_OUT) return
@@ -119,9 +138,15 @@ async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions
 
   function count(response: MeasuredResponse): void {
     const measurement = response[kMeasurement]!
-    // No hook has run for it.
-    if (measurement.state === 'unassigned') measurement.assign(routes.unmatched(response.req?.method))
+    if (measurement.state === 'unassigned') claim(response, measurement)
     measurement.count(response)
+  }
+
+  /** Decides whether a request that no hook has seen is one of this application. */
+  function claim(response: MeasuredResponse, measurement: Measurement): void {
+    const isForeign = measurement.mayBeForeign && !isAnsweredUnseen(response)
+    if (isForeign || isClaimedByAnother(response, measurement)) measurement.state = 'unclaimed'
+    else measurement.assign(routes.unmatched(response.req?.method))
   }
 }
 

@@ -3,9 +3,10 @@
  *
  * @module
  */
-import type { CounterSeries, GaugeSeries, HistogramSeries, Metrics } from '@data20/metrics-core'
+import type { CounterSeries, HistogramSeries, Metrics } from '@data20/metrics-core'
 import type { FastifyRequest } from 'fastify'
 import { definitions, OTHER_VALUE, PARSER_ERROR_CODES, PHASES, type Phase } from './metrics.ts'
+import { createOpenCounts, type OpenCount } from './open-count.ts'
 import type { ResolvedOptions, ResolvedRouteOptions } from './options.ts'
 
 interface StatusSeries {
@@ -47,7 +48,7 @@ export class RouteSeries {
   readonly requests: RequestSeries
   /** Returns the series with the custom labels of a request; `undefined` where there are no custom labels. */
   readonly requestsOf: ((request: FastifyRequest | undefined) => RequestSeries) | undefined
-  readonly inFlight: GaugeSeries
+  readonly inFlight: OpenCount
   readonly aborted: Readonly<Record<Phase, CounterSeries>>
   readonly requestSize: HistogramSeries | undefined
   readonly responseSize: HistogramSeries | undefined
@@ -79,6 +80,7 @@ export function createInstruments(metrics: Metrics, options: ResolvedOptions): I
   const errors = metrics.counter({ ...definitions.errors, labelNames: [...base, 'status', ...customNames] })
   const duration = metrics.histogram({ ...definitions.duration, labelNames: [...base, ...customNames], buckets })
   const inFlight = metrics.gauge({ ...definitions.inFlight, labelNames: base })
+  const openCountOf = createOpenCounts(inFlight)
   const aborted = metrics.counter({ ...definitions.aborted, labelNames: [...base, 'phase'] })
   const requestSize = sizes ? metrics.histogram({ ...definitions.requestSize, labelNames: base }) : undefined
   const responseSize = sizes ? metrics.histogram({ ...definitions.responseSize, labelNames: base }) : undefined
@@ -97,7 +99,7 @@ export function createInstruments(metrics: Metrics, options: ResolvedOptions): I
     return new RouteSeries({
       requests: requestsOf(undefined),
       requestsOf: customNames.length === 0 ? undefined : requestsOf,
-      inFlight: inFlight.reserve(labels),
+      inFlight: openCountOf(inFlight.reserve(labels)),
       aborted: Object.fromEntries(byPhase) as RouteSeries['aborted'],
       requestSize: requestSize?.reserve(labels),
       responseSize: responseSize?.reserve(labels),

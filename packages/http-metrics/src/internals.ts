@@ -31,6 +31,16 @@ export function isRoot(fastify: FastifyInstance): boolean {
 }
 
 /**
+ * Returns whether the application brought its server by `serverFactory`. Such a server may have other applications
+ * behind it.
+ */
+export function hasServerFactory(fastify: FastifyInstance): boolean {
+  const symbol = findSymbol(fastify, 'fastify.options')
+  const options = symbol && (fastify as unknown as Internals)[symbol]
+  return (options as { serverFactory?: unknown } | undefined)?.serverFactory !== undefined
+}
+
+/**
  * Adds an `onRequest` hook before those of all plugins registered earlier: one of them may reply at once (401, 429),
  * and Fastify then skips the hooks behind it. Fastify itself adds the hook to child instances that exist already.
  */

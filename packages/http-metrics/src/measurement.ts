@@ -13,14 +13,17 @@ import { LEFT_OUT, type MeasuredRoute } from './routes.ts'
 import type { CountedBodies } from './sizes.ts'
 
 /**
- * One request. It is `unassigned` until its route is known, then `in flight` until it is `counted`; or it is
- * `left out`, because its route is not measured. A class keeps the hot path monomorphic.
+ * One request. It is `unassigned` until its route is known, then `in flight` until it is `counted`. It is `left out`
+ * if its route is not measured, and `unclaimed` if it ended and was not one of this application. A class keeps the hot
+ * path monomorphic.
  */
 export class Measurement implements Notes {
   /** When the request arrived, in milliseconds of `performance.now()`. */
   startMs: number = performance.now()
   readonly protocol: Protocol
-  state: 'unassigned' | 'in flight' | 'counted' | 'left out' = 'unassigned'
+  state: 'unassigned' | 'in flight' | 'counted' | 'left out' | 'unclaimed' = 'unassigned'
+  /** The server gave it to listeners of which Fastify's need not be the one that answers. */
+  mayBeForeign = false
   /** Set while the request is in flight. */
   route: RouteSeries | undefined = undefined
   /** Kept for custom labels. */
@@ -42,7 +45,7 @@ export class Measurement implements Notes {
     }
     this.state = 'in flight'
     this.route = route
-    route.inFlight.inc()
+    route.inFlight.begin()
   }
 
   /** Counts a request that is in flight. Idempotent: a response may be closed more than once. */
@@ -50,7 +53,7 @@ export class Measurement implements Notes {
     if (this.state !== 'in flight') return
     this.state = 'counted'
     const route = this.route!
-    route.inFlight.dec()
+    route.inFlight.end()
 
     const seconds = (performance.now() - this.startMs) / 1000
     const { status, phase } = this.protocol.endingOf(response, this)
@@ -80,4 +83,21 @@ export function markOf(metrics: Metrics): MeasurementMark {
   const mark: MeasurementMark = marks.get(metrics) ?? (Symbol('data20.http.measurement') as MeasurementMark)
   marks.set(metrics, mark)
   return mark
+}
+
+/**
+ * Returns whether a response belongs to an application with another registry: one of its hooks has seen the request, or
+ * it was given the request last.
+ */
+export function isClaimedByAnother(response: MeasuredResponse, own: Measurement): boolean {
+  let isLater = false
+  // In the order in which the applications were given the request.
+  for (const symbol of Object.getOwnPropertySymbols(response)) {
+    const other = (response as unknown as Record<symbol, unknown>)[symbol]
+    if (other === own) isLater = true
+    else if (other instanceof Measurement && other.state !== 'unclaimed') {
+      if (other.state !== 'unassigned' || (isLater && !own.mayBeForeign)) return true
+    }
+  }
+  return false
 }
