@@ -23,14 +23,15 @@ import {
   createRouteContext,
   hasServerFactory,
   isInjected,
-  isRoot,
   isUpgrade,
+  rootOf,
 } from './internals.ts'
 import { isClaimedByAnother, type MeasuredResponse, Measurement, type MeasurementMark, markOf } from './measurement.ts'
+import { createNotices } from './notices.ts'
 import { type CustomLabel, type HttpMetricsOptions, type RouteMetricsOptions, resolveOptions } from './options.ts'
 import { createParserErrorListener } from './parser-errors.ts'
 import type { Protocol, RawResponse } from './protocol.ts'
-import { createRoutes, LEFT_OUT } from './routes.ts'
+import { createRoutes, LEFT_OUT, OUTSIDE } from './routes.ts'
 import { observeServers } from './server.ts'
 import { countBodies } from './sizes.ts'
 import { createUnclaimed } from './unclaimed.ts'
@@ -54,22 +55,27 @@ async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions
 
   const metrics = await ensureMetrics(fastify)
   const instruments = createInstruments(metrics, resolved)
-  const routes = createRoutes(fastify, instruments, resolved, (error) => metrics.callbackError('http-metrics', error))
+  const routes = createRoutes(fastify, instruments, resolved, {
+    onError: (error) => metrics.callbackError('http-metrics', error),
+    onOutside: createNotices(fastify).outside,
+  })
   const routeContext = createRouteContext()
   const kMeasurement: MeasurementMark = markOf(metrics)
   const connections = createConnections(kMeasurement, count)
   const ender = { end, endWithSocket: connections.endWithSocket }
   const isAnsweredUnseen = createUnclaimed(fastify)
+  const isPart = rootOf(fastify) !== fastify
 
   fastify.decorate('httpMetrics', true)
   fastify.addHook('onRoute', routes.add)
+  // From an encapsulated part too, the application's requests without a route are seen, and the server.
   await addFirstOnRequestHook(fastify, onRequest)
   fastify.addHook('onReady', async () => routes.initialize())
-  if (isRoot(fastify)) {
-    const onClientError = createParserErrorListener(instruments.parserErrors, connections)
-    const onDispatch = hasServerFactory(fastify) ? beginForeign : measurementOf
-    observeServers(fastify, { onStart, onRequest: onDispatch, onClientError })
-  }
+  observeServers(fastify, {
+    onStart,
+    onRequest: hasServerFactory(fastify) ? beginForeign : measurementOf,
+    onClientError: createParserErrorListener(instruments.parserErrors, connections),
+  })
 
   // The life of a request: it begins, is assigned to its route, and is counted.
 
@@ -120,7 +126,14 @@ async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions
       // It ended before it was given to this application.
       process.nextTick(count, response)
     }
-    const route = routes.find(routeContext(request), request.raw.method as string)
+    const context = routeContext(request)
+    const route = routes.find(context, request.raw.method as string)
+    if (route === OUTSIDE) {
+      measurement.mayBeForeign = true
+      return
+    }
+    // Other parts may count what has no route, in registries of their own.
+    if (isPart && context.config?.url === undefined && isClaimedByAnother(response, measurement)) return
     measurement.assign(route)
     if (route === LEFT_OUT) return
     if (hasCustomLabels) measurement.request = request
