@@ -26,6 +26,7 @@ import {
   isUpgrade,
   rootOf,
 } from './internals.ts'
+import { captureContexts, LabelSource } from './labels.ts'
 import { isClaimedByAnother, type MeasuredResponse, Measurement, type MeasurementMark, markOf } from './measurement.ts'
 import { createNotices } from './notices.ts'
 import { type CustomLabel, type HttpMetricsOptions, type RouteMetricsOptions, resolveOptions } from './options.ts'
@@ -55,9 +56,11 @@ async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions
 
   const metrics = await ensureMetrics(fastify)
   const instruments = createInstruments(metrics, resolved)
+  const notices = createNotices(fastify)
   const routes = createRoutes(fastify, instruments, resolved, {
     onError: (error) => metrics.callbackError('http-metrics', error),
-    onOutside: createNotices(fastify).outside,
+    onOutside: notices.outside,
+    onTooMany: notices.tooMany,
   })
   const routeContext = createRouteContext()
   const kMeasurement: MeasurementMark = markOf(metrics)
@@ -70,6 +73,7 @@ async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions
   fastify.addHook('onRoute', routes.add)
   // From an encapsulated part too, the application's requests without a route are seen, and the server.
   await addFirstOnRequestHook(fastify, onRequest)
+  if (hasCustomLabels) captureContexts(fastify, labelsOf)
   fastify.addHook('onReady', async () => routes.initialize())
   observeServers(fastify, {
     onStart,
@@ -136,8 +140,12 @@ async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions
     if (isPart && context.config?.url === undefined && isClaimedByAnother(response, measurement)) return
     measurement.assign(route)
     if (route === LEFT_OUT) return
-    if (hasCustomLabels) measurement.request = request
+    if (hasCustomLabels) measurement.labels = new LabelSource(request)
     if (sizes) measurement.bodies = countBodies(request.raw, response)
+  }
+
+  function labelsOf(response: MeasuredResponse): LabelSource | undefined {
+    return response[kMeasurement]?.labels
   }
 
   function onClose(this: MeasuredResponse): void {

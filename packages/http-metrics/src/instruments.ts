@@ -4,8 +4,8 @@
  * @module
  */
 import type { CounterSeries, HistogramSeries, Metrics } from '@data20/metrics-core'
-import type { FastifyRequest } from 'fastify'
-import { definitions, OTHER_VALUE, PARSER_ERROR_CODES, PHASES, type Phase } from './metrics.ts'
+import { createLabelValues, type LabelSource } from './labels.ts'
+import { definitions, PARSER_ERROR_CODES, PHASES, type Phase } from './metrics.ts'
 import { createOpenCounts, type OpenCount } from './open-count.ts'
 import type { ResolvedOptions, ResolvedRouteOptions } from './options.ts'
 
@@ -47,15 +47,18 @@ export class RouteSeries {
   /** With `other` as the value of each custom label. */
   readonly requests: RequestSeries
   /** Returns the series with the custom labels of a request; `undefined` where there are no custom labels. */
-  readonly requestsOf: ((request: FastifyRequest | undefined) => RequestSeries) | undefined
+  readonly requestsOf: ((source: LabelSource | undefined) => RequestSeries) | undefined
+  /** Makes the series of statuses, with every combination of the known values of custom labels. */
+  readonly prepare: (statuses: readonly number[]) => void
   readonly inFlight: OpenCount
   readonly aborted: Readonly<Record<Phase, CounterSeries>>
   readonly requestSize: HistogramSeries | undefined
   readonly responseSize: HistogramSeries | undefined
 
-  constructor({ requests, requestsOf, inFlight, aborted, requestSize, responseSize }: RouteSeries) {
+  constructor({ requests, requestsOf, prepare, inFlight, aborted, requestSize, responseSize }: RouteSeries) {
     this.requests = requests
     this.requestsOf = requestsOf
+    this.prepare = prepare
     this.inFlight = inFlight
     this.aborted = aborted
     this.requestSize = requestSize
@@ -66,14 +69,17 @@ export class RouteSeries {
 export interface Instruments {
   /** Binds the series of a route and method, and makes those that do not exist yet. */
   bindRoute(method: string, options: ResolvedRouteOptions): RouteSeries
+  /** Returns how many series a route and method has with these statuses at 0. */
+  seriesOf(statuses: readonly number[]): number
   /** By the code of the error. */
   readonly parserErrors: ReadonlyMap<string, CounterSeries>
 }
 
 /** Makes the instruments of a registry, in the order in which they are exposed. */
 export function createInstruments(metrics: Metrics, options: ResolvedOptions): Instruments {
-  const { buckets, groupStatus, labels: customLabels, endpointLabel, sizes } = options
-  const customNames = Object.keys(customLabels)
+  const { buckets, groupStatus, endpointLabel, sizes } = options
+  const customLabels = createLabelValues(options.labels, (error) => metrics.callbackError('http-metrics', error))
+  const customNames = customLabels.names
   const base = [endpointLabel, 'method'] as const
 
   const requests = metrics.counter({ ...definitions.requests, labelNames: [...base, 'status', ...customNames] })
@@ -88,6 +94,7 @@ export function createInstruments(metrics: Metrics, options: ResolvedOptions): I
 
   return {
     bindRoute,
+    seriesOf,
     parserErrors: new Map(PARSER_ERROR_CODES.map((code) => [code, parserErrors.reserve({ code })])),
   }
 
@@ -97,8 +104,15 @@ export function createInstruments(metrics: Metrics, options: ResolvedOptions): I
     const requestsOf = createRequestsOf(labels, ownBuckets)
 
     return new RouteSeries({
-      requests: requestsOf(undefined),
-      requestsOf: customNames.length === 0 ? undefined : requestsOf,
+      requests: requestsOf(customLabels.of(undefined)),
+      requestsOf: customNames.length === 0 ? undefined : (source) => requestsOf(customLabels.of(source)),
+      prepare(statuses) {
+        if (statuses.length === 0) return
+        for (const values of customLabels.combinations()) {
+          const series = requestsOf(values)
+          for (const status of statuses) series.prepare(status)
+        }
+      },
       inFlight: openCountOf(inFlight.reserve(labels)),
       aborted: Object.fromEntries(byPhase) as RouteSeries['aborted'],
       requestSize: requestSize?.reserve(labels),
@@ -106,33 +120,32 @@ export function createInstruments(metrics: Metrics, options: ResolvedOptions): I
     })
   }
 
+  function seriesOf(statuses: readonly number[]): number {
+    const errorStatuses = statuses.filter((status) => status >= 400)
+    // A histogram has a series for each bucket, for +Inf, for the sum and for the count.
+    const ofHistogram = buckets.length + 3
+    const ofValues = ofHistogram + statuses.length + errorStatuses.length
+    // With custom labels there is one more histogram, where each is `other`.
+    const combinations = statuses.length === 0 ? 0 : customLabels.count
+    const ofOther = customNames.length > 0 || combinations === 0 ? ofHistogram : 0
+    return combinations * ofValues + ofOther + 1 + PHASES.length
+  }
+
+  /** Returns the function that finds the series of a route with the values of the custom labels. */
   function createRequestsOf(
     labels: Record<string, string>,
     ownBuckets: readonly number[] | undefined,
-  ): (request: FastifyRequest | undefined) => RequestSeries {
+  ): (values: readonly string[]) => RequestSeries {
     const byValues = new Map<string, RequestSeries>()
 
-    return (request) => {
-      const values = customNames.map((name) => customValue(name, request))
+    return (values) => {
       const key = JSON.stringify(values)
       const known = byValues.get(key)
       if (known !== undefined) return known
-      const custom = Object.fromEntries(customNames.map((name, index) => [name, values[index]!]))
+      const custom = Object.fromEntries(customLabels.names.map((name, index) => [name, values[index]!]))
       const bound = bindRequests({ ...labels, ...custom }, ownBuckets)
       byValues.set(key, bound)
       return bound
-    }
-  }
-
-  function customValue(name: string, request: FastifyRequest | undefined): string {
-    const { values, value } = customLabels[name]!
-    if (request === undefined) return OTHER_VALUE
-    try {
-      const found = value(request)
-      return found !== undefined && values.includes(found) ? found : OTHER_VALUE
-    } catch (error) {
-      metrics.callbackError('http-metrics', error)
-      return OTHER_VALUE
     }
   }
 

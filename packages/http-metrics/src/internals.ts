@@ -1,6 +1,6 @@
 /**
- * Reads what Fastify and Node.js do not document. No other file of this package does. There are thirteen reads, each with
- * a fallback for a version that no longer has what is read:
+ * Reads what Fastify and Node.js do not document. No other file of this package does. There are thirteen reads, each
+ * with a fallback for a version that no longer has what is read:
  *
  * | Read of | Function | Without it |
  * |---|---|---|
@@ -50,8 +50,9 @@ export function hasServerFactory(fastify: FastifyInstance): boolean {
 }
 
 /**
- * Adds an `onRequest` hook to the application, before those of all plugins registered earlier: one of them may reply at once (401, 429),
- * and Fastify then skips the hooks behind it. Fastify itself adds the hook to child instances that exist already.
+ * Adds an `onRequest` hook to the application, before those of all plugins registered earlier: one of them may reply at
+ * once (401, 429), and Fastify then skips the hooks behind it. Fastify itself adds the hook to child instances that
+ * exist already.
  */
 export async function addFirstOnRequestHook(fastify: FastifyInstance, hook: onRequestHookHandler): Promise<void> {
   const root = rootOf(fastify)

@@ -6,8 +6,8 @@
  */
 import { performance } from 'node:perf_hooks'
 import type { Metrics } from '@data20/metrics-core'
-import type { FastifyRequest } from 'fastify'
 import type { RouteSeries } from './instruments.ts'
+import type { LabelSource } from './labels.ts'
 import type { Notes, Protocol, RawResponse } from './protocol.ts'
 import { LEFT_OUT, type MeasuredRoute } from './routes.ts'
 import type { CountedBodies } from './sizes.ts'
@@ -27,7 +27,7 @@ export class Measurement implements Notes {
   /** Set while the request is in flight. */
   route: RouteSeries | undefined = undefined
   /** Kept for custom labels. */
-  request: FastifyRequest | undefined = undefined
+  labels: LabelSource | undefined = undefined
   /** Kept for `sizes`. */
   bodies: CountedBodies | undefined = undefined
   answered: number | undefined = undefined
@@ -58,13 +58,13 @@ export class Measurement implements Notes {
     const seconds = (performance.now() - this.startMs) / 1000
     const { status, phase } = this.protocol.endingOf(response, this)
     if (phase !== undefined) route.aborted[phase].inc()
-    const series = route.requestsOf === undefined ? route.requests : route.requestsOf(this.request)
+    const series = route.requestsOf === undefined ? route.requests : route.requestsOf(this.labels)
     series.count(status)
     series.duration.observe(seconds)
     if (this.bodies !== undefined) this.bodies.observe(route)
     // An idle connection keeps its latest response, which must not keep objects of the application alive.
     this.route = undefined
-    this.request = undefined
+    this.labels = undefined
   }
 }
 
