@@ -32,9 +32,11 @@ import { createNotices } from './notices.ts'
 import { type CustomLabel, type HttpMetricsOptions, type RouteMetricsOptions, resolveOptions } from './options.ts'
 import { createParserErrorListener } from './parser-errors.ts'
 import type { Protocol, RawResponse } from './protocol.ts'
+import { observeStart } from './response-start.ts'
 import { createRoutes, LEFT_OUT, OUTSIDE } from './routes.ts'
 import { observeServers } from './server.ts'
 import { countBodies } from './sizes.ts'
+import { streamsOf } from './streams.ts'
 import { createUnclaimed } from './unclaimed.ts'
 import { upgrade } from './upgrade.ts'
 
@@ -51,7 +53,7 @@ async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions
     return
   }
   const resolved = resolveOptions(options)
-  const { sizes } = resolved
+  const { sizes, responseStart } = resolved
   const hasCustomLabels = Object.keys(resolved.labels).length > 0
 
   const metrics = await ensureMetrics(fastify)
@@ -65,7 +67,8 @@ async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions
   const routeContext = createRouteContext()
   const kMeasurement: MeasurementMark = markOf(metrics)
   const connections = createConnections(kMeasurement, count)
-  const ender = { end, endWithSocket: connections.endWithSocket }
+  const streams = streamsOf(metrics)
+  const ender = { end, endWithSocket: connections.endWithSocket, follow: connections.follow }
   const isAnsweredUnseen = createUnclaimed(fastify)
   const isPart = rootOf(fastify) !== fastify
 
@@ -74,6 +77,8 @@ async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions
   // From an encapsulated part too, the application's requests without a route are seen, and the server.
   await addFirstOnRequestHook(fastify, onRequest)
   if (hasCustomLabels) captureContexts(fastify, labelsOf)
+  streams.addConnections(connections.busyResponses)
+  fastify.addHook('onClose', async () => streams.stop())
   fastify.addHook('onReady', async () => routes.initialize())
   observeServers(fastify, {
     onStart,
@@ -112,7 +117,10 @@ async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions
       // It ended before an inner application received it.
       measurement.isUnsent = !response.headersSent
       process.nextTick(count, response)
-    } else protocol.watch(response, measurement, ender)
+    } else {
+      protocol.watch(response, measurement, ender)
+      if (protocol !== http1) streams.add(response)
+    }
     return measurement
   }
 
@@ -142,6 +150,7 @@ async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions
     if (route === LEFT_OUT) return
     if (hasCustomLabels) measurement.labels = new LabelSource(request)
     if (sizes) measurement.bodies = countBodies(request.raw, response)
+    if (responseStart) observeStart(response, measurement.startMs, route.responseStart!)
   }
 
   function labelsOf(response: MeasuredResponse): LabelSource | undefined {
@@ -161,6 +170,7 @@ async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions
     const measurement = response[kMeasurement]!
     if (measurement.state === 'unassigned') claim(response, measurement)
     measurement.count(response)
+    if (measurement.protocol !== http1) streams.delete(response)
   }
 
   /** Decides whether a request that no hook has seen is one of this application. */

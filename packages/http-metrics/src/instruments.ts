@@ -42,6 +42,17 @@ export class RequestSeries {
   }
 }
 
+/** The series of long-lived responses. */
+interface StreamSeries {
+  readonly duration: HistogramSeries
+  readonly open: OpenCount
+}
+
+/** What a {@link RouteSeries} is made of. */
+interface RouteParts extends Omit<RouteSeries, 'streams' | 'endStream'> {
+  bindStreams(): StreamSeries
+}
+
 /** The series of one route and method. */
 export class RouteSeries {
   /** With `other` as the value of each custom label. */
@@ -52,17 +63,37 @@ export class RouteSeries {
   readonly prepare: (statuses: readonly number[]) => void
   readonly inFlight: OpenCount
   readonly aborted: Readonly<Record<Phase, CounterSeries>>
+  /** The route says that its responses are open for long. */
+  readonly isStream: boolean
   readonly requestSize: HistogramSeries | undefined
   readonly responseSize: HistogramSeries | undefined
+  readonly responseStart: HistogramSeries | undefined
+  readonly #bindStreams: () => StreamSeries
+  #streams: StreamSeries | undefined = undefined
 
-  constructor({ requests, requestsOf, prepare, inFlight, aborted, requestSize, responseSize }: RouteSeries) {
-    this.requests = requests
-    this.requestsOf = requestsOf
-    this.prepare = prepare
-    this.inFlight = inFlight
-    this.aborted = aborted
-    this.requestSize = requestSize
-    this.responseSize = responseSize
+  constructor(parts: RouteParts) {
+    this.requests = parts.requests
+    this.requestsOf = parts.requestsOf
+    this.prepare = parts.prepare
+    this.inFlight = parts.inFlight
+    this.aborted = parts.aborted
+    this.isStream = parts.isStream
+    this.requestSize = parts.requestSize
+    this.responseSize = parts.responseSize
+    this.responseStart = parts.responseStart
+    this.#bindStreams = parts.bindStreams
+  }
+
+  /** Made when first asked for: few routes have them. */
+  get streams(): StreamSeries {
+    this.#streams ??= this.#bindStreams()
+    return this.#streams
+  }
+
+  /** Counts the end of a long-lived response. That its client leaves is how it ends, and no abort. */
+  endStream(seconds: number, phase: Phase | undefined): void {
+    this.streams.duration.observe(seconds)
+    if (phase === 'truncated') this.aborted.truncated.inc()
   }
 }
 
@@ -77,7 +108,7 @@ export interface Instruments {
 
 /** Makes the instruments of a registry, in the order in which they are exposed. */
 export function createInstruments(metrics: Metrics, options: ResolvedOptions): Instruments {
-  const { buckets, groupStatus, endpointLabel, sizes } = options
+  const { buckets, groupStatus, endpointLabel, sizes, responseStart: hasStart } = options
   const customLabels = createLabelValues(options.labels, (error) => metrics.callbackError('http-metrics', error))
   const customNames = customLabels.names
   const base = [endpointLabel, 'method'] as const
@@ -90,6 +121,12 @@ export function createInstruments(metrics: Metrics, options: ResolvedOptions): I
   const aborted = metrics.counter({ ...definitions.aborted, labelNames: [...base, 'phase'] })
   const requestSize = sizes ? metrics.histogram({ ...definitions.requestSize, labelNames: base }) : undefined
   const responseSize = sizes ? metrics.histogram({ ...definitions.responseSize, labelNames: base }) : undefined
+  const responseStart = hasStart
+    ? metrics.histogram({ ...definitions.responseStart, labelNames: base, buckets })
+    : undefined
+  const streamDuration = metrics.histogram({ ...definitions.streamDuration, labelNames: base })
+  const streamsOpen = metrics.gauge({ ...definitions.streamsOpen, labelNames: base })
+  const openStreamsOf = createOpenCounts(streamsOpen)
   const parserErrors = metrics.counter(definitions.parserErrors)
 
   return {
@@ -98,12 +135,12 @@ export function createInstruments(metrics: Metrics, options: ResolvedOptions): I
     parserErrors: new Map(PARSER_ERROR_CODES.map((code) => [code, parserErrors.reserve({ code })])),
   }
 
-  function bindRoute(method: string, { endpoint, buckets: ownBuckets }: ResolvedRouteOptions): RouteSeries {
+  function bindRoute(method: string, { endpoint, buckets: ownBuckets, isStream }: ResolvedRouteOptions): RouteSeries {
     const labels = { [endpointLabel]: endpoint, method }
     const byPhase = PHASES.map((phase) => [phase, aborted.reserve({ ...labels, phase })])
     const requestsOf = createRequestsOf(labels, ownBuckets)
 
-    return new RouteSeries({
+    const route = new RouteSeries({
       requests: requestsOf(customLabels.of(undefined)),
       requestsOf: customNames.length === 0 ? undefined : (source) => requestsOf(customLabels.of(source)),
       prepare(statuses) {
@@ -117,7 +154,16 @@ export function createInstruments(metrics: Metrics, options: ResolvedOptions): I
       aborted: Object.fromEntries(byPhase) as RouteSeries['aborted'],
       requestSize: requestSize?.reserve(labels),
       responseSize: responseSize?.reserve(labels),
+      responseStart: responseStart?.reserve(labels),
+      isStream,
+      bindStreams: () => ({
+        duration: streamDuration.reserve(labels),
+        open: openStreamsOf(streamsOpen.reserve(labels)),
+      }),
     })
+    // Those of a route that says so start at 0.
+    if (isStream) void route.streams
+    return route
   }
 
   function seriesOf(statuses: readonly number[]): number {

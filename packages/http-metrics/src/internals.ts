@@ -1,5 +1,5 @@
 /**
- * Reads what Fastify and Node.js do not document. No other file of this package does. There are thirteen reads, each
+ * Reads what Fastify and Node.js do not document. No other file of this package does. There are fifteen reads, each
  * with a fallback for a version that no longer has what is read:
  *
  * | Read of | Function | Without it |
@@ -14,6 +14,8 @@
  * | Node.js: `socket._httpMessage` | {@link busyResponse} | pipelined requests may stay in flight |
  * | Node.js: `response._headerSent`, `outputData` | {@link areHeadersSent} | `headersSent` |
  * | Node.js: `response._header` | {@link headerStatus} | `statusCode` |
+ * | Node.js: `response._header` | {@link contentTypeOf} | `getHeader()`, which knows no header of `writeHead()` |
+ * | Node.js: `response.chunkedEncoding` | {@link hasUnknownLength} | event streams count as other requests |
  * | Node.js: `response.closed` | {@link isResponseClosed} | `destroyed` |
  * | Node.js: `response.errored` | {@link responseError} | the error of the socket decides |
  * | Node.js: `request.upgrade` | {@link isUpgrade} | judged as HTTP/1.1 |
@@ -126,6 +128,18 @@ export function areHeadersSent(response: ServerResponse): boolean {
 export function headerStatus(response: ServerResponse): number {
   const { _header } = response as { _header?: string | null }
   return typeof _header === 'string' ? Number(_header.slice(9, 12)) : response.statusCode
+}
+
+/** Returns the Content-Type that a response was sent with. */
+export function contentTypeOf(response: ServerResponse): string | undefined {
+  const { _header } = response as { _header?: string | null }
+  if (typeof _header !== 'string') return response.headersSent ? String(response.getHeader('content-type')) : undefined
+  return /\r\ncontent-type:([^\r]*)/i.exec(_header)?.[1]
+}
+
+/** Returns whether a response has no Content-Length: its end is that of its chunks or of its connection. */
+export function hasUnknownLength(response: ServerResponse): boolean {
+  return response.chunkedEncoding || !response.shouldKeepAlive
 }
 
 /** Returns whether a response has been closed, so that its `close` event will not come. */

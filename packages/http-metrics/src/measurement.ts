@@ -8,6 +8,7 @@ import { performance } from 'node:perf_hooks'
 import type { Metrics } from '@data20/metrics-core'
 import type { RouteSeries } from './instruments.ts'
 import type { LabelSource } from './labels.ts'
+import type { OpenCount } from './open-count.ts'
 import type { Notes, Protocol, RawResponse } from './protocol.ts'
 import { LEFT_OUT, type MeasuredRoute } from './routes.ts'
 import type { CountedBodies } from './sizes.ts'
@@ -30,6 +31,8 @@ export class Measurement implements Notes {
   labels: LabelSource | undefined = undefined
   /** Kept for `sizes`. */
   bodies: CountedBodies | undefined = undefined
+  /** Set while `http_streams_open` shows the request. */
+  stream: OpenCount | undefined = undefined
   answered: number | undefined = undefined
   isUnsent = false
 
@@ -48,19 +51,35 @@ export class Measurement implements Notes {
     route.inFlight.begin()
   }
 
+  /** Returns whether the response of a request in flight is one that stays open for long. */
+  isStream(response: RawResponse): boolean {
+    return this.route!.isStream || this.protocol.isStream(response, this)
+  }
+
+  /** Adds a request in flight to the open streams. Idempotent. */
+  openStream(): void {
+    if (this.stream !== undefined) return
+    this.stream = this.route!.streams.open
+    this.stream.begin()
+  }
+
   /** Counts a request that is in flight. Idempotent: a response may be closed more than once. */
   count(response: RawResponse): void {
     if (this.state !== 'in flight') return
     this.state = 'counted'
     const route = this.route!
     route.inFlight.end()
+    if (this.stream !== undefined) this.stream.end()
 
     const seconds = (performance.now() - this.startMs) / 1000
     const { status, phase } = this.protocol.endingOf(response, this)
-    if (phase !== undefined) route.aborted[phase].inc()
     const series = route.requestsOf === undefined ? route.requests : route.requestsOf(this.labels)
     series.count(status)
-    series.duration.observe(seconds)
+    if (this.isStream(response)) route.endStream(seconds, phase)
+    else {
+      if (phase !== undefined) route.aborted[phase].inc()
+      series.duration.observe(seconds)
+    }
     if (this.bodies !== undefined) this.bodies.observe(route)
     // An idle connection keeps its latest response, which must not keep objects of the application alive.
     this.route = undefined

@@ -25,6 +25,12 @@ export interface RouteMetricsOptions {
   endpoint?: string
   /** Bucket boundaries of this route's durations in seconds, instead of the plugin's. */
   buckets?: readonly number[]
+  /**
+   * The route's responses are open for long, as those of long polling are. They are streams, like event streams and
+   * WebSockets, which need no mark.
+   * @default false
+   */
+  stream?: boolean
 }
 
 export interface HttpMetricsOptions {
@@ -68,6 +74,12 @@ export interface HttpMetricsOptions {
   sizes?: boolean
 
   /**
+   * Measure the time to the headers of a response, in `http_response_start_seconds`. Wraps a method of each response.
+   * @default false
+   */
+  responseStart?: boolean
+
+  /**
    * Statuses whose series start at 0 for every registered route, so that `increase()` sees the first event. `true`
    * stands for 200, 400 and 500 (all classes with `groupStatus`), and for no status with custom `labels`. An array with
    * custom `labels` stands for these statuses with every combination of the labels' values. HEAD and OPTIONS routes are
@@ -88,6 +100,7 @@ export interface ResolvedRouteOptions {
   endpoint: string
   /** `undefined` for the plugin's buckets. */
   buckets: readonly number[] | undefined
+  isStream: boolean
 }
 
 /** The initial statuses by default: one of each class that handlers send. */
@@ -104,6 +117,7 @@ export function resolveOptions(options: HttpMetricsOptions): ResolvedOptions {
     labels = {},
     endpointLabel = 'endpoint',
     sizes = false,
+    responseStart = false,
     initialize = true,
   } = options
 
@@ -116,7 +130,7 @@ export function resolveOptions(options: HttpMetricsOptions): ResolvedOptions {
   checkCustomLabels(labels, endpointLabel)
 
   const initialStatuses = resolveInitialize(initialize, groupStatus, Object.keys(labels).length > 0)
-  return { buckets, ignore, groupStatus, labels, endpointLabel, sizes, initialStatuses }
+  return { buckets, ignore, groupStatus, labels, endpointLabel, sizes, responseStart, initialStatuses }
 }
 
 /**
@@ -125,12 +139,13 @@ export function resolveOptions(options: HttpMetricsOptions): ResolvedOptions {
  */
 export function resolveRouteOptions(url: string | undefined, options: unknown): ResolvedRouteOptions | undefined {
   if (options === false) return undefined
-  const { endpoint = url ?? UNMATCHED, buckets } = (options ?? {}) as RouteMetricsOptions
+  const { endpoint = url ?? UNMATCHED, buckets, stream = false } = (options ?? {}) as RouteMetricsOptions
   if (typeof endpoint !== 'string' || (endpoint === '' && endpoint !== url)) {
     throw new InvalidOptionError(`config.metrics.endpoint of ${url}`, 'a string that is not empty', endpoint)
   }
   if (buckets !== undefined) checkBuckets(buckets, `config.metrics.buckets of ${url}`)
-  return { endpoint, buckets }
+  if (typeof stream !== 'boolean') throw new InvalidOptionError(`config.metrics.stream of ${url}`, 'a boolean', stream)
+  return { endpoint, buckets, isStream: stream }
 }
 
 function resolveInitialize(
