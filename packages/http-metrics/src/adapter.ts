@@ -6,8 +6,8 @@
  */
 import type { ServerResponse } from 'node:http'
 import { completeEnding } from './http1.ts'
-import { areHeadersSent, headerStatus, isResponseClosed } from './internals.ts'
-import { type Ending, endingOfIncomplete, type Notes, type Protocol } from './protocol.ts'
+import { areHeadersSent, contentTypeOf, headerStatus, isResponseClosed } from './internals.ts'
+import { type Ending, endingOfIncomplete, isEventStream, type Notes, type Protocol } from './protocol.ts'
 
 export const adapter: Protocol<ServerResponse> = {
   isClosed: (response) => response.writableFinished || isResponseClosed(response),
@@ -21,6 +21,7 @@ export const adapter: Protocol<ServerResponse> = {
   endingOf(response, notes) {
     return response.writableFinished ? completeEnding(response) : endingWithoutConnection(response, notes)
   },
+  isStream: (response) => isEventStream(contentTypeOf(response)),
 }
 
 /** Returns the ending of an incomplete response whose client leaves by destroying the request. */

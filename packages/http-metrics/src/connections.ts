@@ -4,11 +4,17 @@
  *
  * @module
  */
+
+import type { ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { areHeadersSent, busyResponse } from './internals.ts'
 import type { MeasuredResponse, Measurement, MeasurementMark } from './measurement.ts'
 
 export interface Connections {
+  /** Follows a connection until it closes. */
+  follow(socket: Duplex): void
+  /** Returns the responses that connections are busy with. */
+  busyResponses(): Iterable<ServerResponse>
   /** Adds a request that the server announced. */
   add(response: MeasuredResponse, socket: Duplex): void
   /** Ends a response with its socket: Node.js closes the response that a socket is busy with, and no other. */
@@ -28,13 +34,40 @@ export function createConnections(
   const kLatest: unique symbol = Symbol('data20.http.latest')
   /** On a socket: the responses that wait for an earlier one to end. */
   const kWaiting: unique symbol = Symbol('data20.http.waiting')
-  type MeasuredSocket = Duplex & { [kLatest]?: MeasuredResponse; [kWaiting]?: Set<MeasuredResponse> }
+  const kFollowed: unique symbol = Symbol('data20.http.followed')
+  type MeasuredSocket = Duplex & {
+    [kLatest]?: MeasuredResponse
+    [kWaiting]?: Set<MeasuredResponse>
+    [kFollowed]?: boolean
+  }
+  const followed = new Set<Duplex>()
 
-  return { add, endWithSocket, unanswered, isReceiving }
+  return { follow, busyResponses, add, endWithSocket, unanswered, isReceiving }
+
+  function follow(socket: MeasuredSocket): void {
+    if (socket[kFollowed] === true) return
+    socket[kFollowed] = true
+    followed.add(socket)
+    socket.on('close', onClose)
+  }
+
+  function onClose(this: Duplex): void {
+    followed.delete(this)
+  }
+
+  function* busyResponses(): Generator<ServerResponse> {
+    for (const socket of followed) {
+      const response = busyResponse(socket)
+      if (response !== undefined) yield response
+    }
+  }
 
   function add(response: MeasuredResponse, socket: MeasuredSocket): void {
     if (busyResponse(socket) !== undefined) endWithSocket(response, socket)
-    if (socket[kLatest] === undefined) socket.on('end', onEnd)
+    if (socket[kLatest] === undefined) {
+      socket.on('end', onEnd)
+      follow(socket)
+    }
     socket[kLatest] = response
   }
 

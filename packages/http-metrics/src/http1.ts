@@ -4,13 +4,21 @@
  * @module
  */
 import { type ServerResponse, STATUS_CODES } from 'node:http'
-import { areHeadersSent, headerStatus, isResponseClosed, responseError } from './internals.ts'
+import {
+  areHeadersSent,
+  contentTypeOf,
+  hasUnknownLength,
+  headerStatus,
+  isResponseClosed,
+  responseError,
+} from './internals.ts'
 import {
   type Ender,
   type Ending,
   endingOfIncomplete,
   isCancelledWrite,
   isConnectionError,
+  isEventStream,
   type Notes,
   type Protocol,
 } from './protocol.ts'
@@ -24,10 +32,13 @@ export const http1: Protocol<ServerResponse> = {
   endingOf(response, notes) {
     return isComplete(response) ? completeEnding(response) : incompleteEnding(response, notes)
   },
+  // A response of known length is no event stream, and the text of its headers is not searched.
+  isStream: (response) => hasUnknownLength(response) && isEventStream(contentTypeOf(response)),
 }
 
 /** Node.js forgets responses pipelined behind another: their socket ends them. */
-function watchSocket(response: ServerResponse, _notes: Notes, { endWithSocket }: Ender): void {
+function watchSocket(response: ServerResponse, _notes: Notes, { endWithSocket, follow }: Ender): void {
+  follow(response.req.socket)
   if (response.socket === null) endWithSocket(response, response.req.socket)
 }
 

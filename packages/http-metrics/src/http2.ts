@@ -7,7 +7,7 @@
  */
 import { constants, type Http2ServerResponse, type Http2Session, type ServerHttp2Stream } from 'node:http2'
 import { performance } from 'node:perf_hooks'
-import { endingOfIncomplete, isConnectionError, type Protocol } from './protocol.ts'
+import { endingOfIncomplete, isConnectionError, isEventStream, type Protocol } from './protocol.ts'
 
 const { NGHTTP2_NO_ERROR, NGHTTP2_INTERNAL_ERROR } = constants
 
@@ -26,6 +26,7 @@ export const http2: Protocol<Http2ServerResponse> = {
       isBrokenByServer: isBrokenByServer(response),
     })
   },
+  isStream: ({ stream }) => isEventStream(stream?.sentHeaders?.['content-type']),
 }
 
 /**

@@ -18,14 +18,26 @@ import { http1 } from './http1.ts'
 import { http2 } from './http2.ts'
 import { inject } from './inject.ts'
 import { createInstruments } from './instruments.ts'
-import { addFirstOnRequestHook, createRouteContext, isInjected, isRoot, isUpgrade } from './internals.ts'
-import { type MeasuredResponse, Measurement, type MeasurementMark, markOf } from './measurement.ts'
+import {
+  addFirstOnRequestHook,
+  createRouteContext,
+  hasServerFactory,
+  isInjected,
+  isUpgrade,
+  rootOf,
+} from './internals.ts'
+import { captureContexts, LabelSource } from './labels.ts'
+import { isClaimedByAnother, type MeasuredResponse, Measurement, type MeasurementMark, markOf } from './measurement.ts'
+import { createNotices } from './notices.ts'
 import { type CustomLabel, type HttpMetricsOptions, type RouteMetricsOptions, resolveOptions } from './options.ts'
 import { createParserErrorListener } from './parser-errors.ts'
 import type { Protocol, RawResponse } from './protocol.ts'
-import { createRoutes, LEFT_OUT } from './routes.ts'
+import { observeStart } from './response-start.ts'
+import { createRoutes, LEFT_OUT, OUTSIDE } from './routes.ts'
 import { observeServers } from './server.ts'
 import { countBodies } from './sizes.ts'
+import { streamsOf } from './streams.ts'
+import { createUnclaimed } from './unclaimed.ts'
 import { upgrade } from './upgrade.ts'
 
 declare module 'fastify' {
@@ -41,25 +53,38 @@ async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions
     return
   }
   const resolved = resolveOptions(options)
-  const { sizes } = resolved
+  const { sizes, responseStart } = resolved
   const hasCustomLabels = Object.keys(resolved.labels).length > 0
 
   const metrics = await ensureMetrics(fastify)
   const instruments = createInstruments(metrics, resolved)
-  const routes = createRoutes(fastify, instruments, resolved, (error) => metrics.callbackError('http-metrics', error))
+  const notices = createNotices(fastify)
+  const routes = createRoutes(fastify, instruments, resolved, {
+    onError: (error) => metrics.callbackError('http-metrics', error),
+    onOutside: notices.outside,
+    onTooMany: notices.tooMany,
+  })
   const routeContext = createRouteContext()
   const kMeasurement: MeasurementMark = markOf(metrics)
   const connections = createConnections(kMeasurement, count)
-  const ender = { end, endWithSocket: connections.endWithSocket }
+  const streams = streamsOf(metrics)
+  const ender = { end, endWithSocket: connections.endWithSocket, follow: connections.follow }
+  const isAnsweredUnseen = createUnclaimed(fastify)
+  const isPart = rootOf(fastify) !== fastify
 
   fastify.decorate('httpMetrics', true)
   fastify.addHook('onRoute', routes.add)
+  // From an encapsulated part too, the application's requests without a route are seen, and the server.
   await addFirstOnRequestHook(fastify, onRequest)
+  if (hasCustomLabels) captureContexts(fastify, labelsOf)
+  streams.addConnections(connections.busyResponses)
+  fastify.addHook('onClose', async () => streams.stop())
   fastify.addHook('onReady', async () => routes.initialize())
-  if (isRoot(fastify)) {
-    const onClientError = createParserErrorListener(instruments.parserErrors, connections)
-    observeServers(fastify, { onStart, onRequest: measurementOf, onClientError })
-  }
+  observeServers(fastify, {
+    onStart,
+    onRequest: hasServerFactory(fastify) ? beginForeign : measurementOf,
+    onClientError: createParserErrorListener(instruments.parserErrors, connections),
+  })
 
   // The life of a request: it begins, is assigned to its route, and is counted.
 
@@ -79,6 +104,11 @@ async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions
     return response[kMeasurement] ?? beginUnannounced(response)
   }
 
+  /** Begins a request of a server that may have other applications behind it. */
+  function beginForeign(response: MeasuredResponse): void {
+    measurementOf(response).mayBeForeign = true
+  }
+
   /** Begins a request of HTTP/2, inject(), an upgrade, an encapsulated part, or inside another application. */
   function beginUnannounced(response: MeasuredResponse): Measurement {
     const protocol = protocolOf(response)
@@ -87,7 +117,10 @@ async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions
       // It ended before an inner application received it.
       measurement.isUnsent = !response.headersSent
       process.nextTick(count, response)
-    } else protocol.watch(response, measurement, ender)
+    } else {
+      protocol.watch(response, measurement, ender)
+      if (protocol !== http1) streams.add(response)
+    }
     return measurement
   }
 
@@ -99,13 +132,29 @@ async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions
   /** Apart from the hook, which is then small enough for V8 to inline it into Fastify's code. */
   function assign(request: FastifyRequest, response: MeasuredResponse): void {
     const measurement = measurementOf(response)
-    // A request that a handler gives to `app.routing` again stays one request, of its first route.
-    if (measurement.state !== 'unassigned') return
-    const route = routes.find(routeContext(request), request.raw.method as string)
+    if (measurement.state !== 'unassigned') {
+      // A request that a handler gives to `app.routing` again stays one request, of its first route.
+      if (measurement.state !== 'unclaimed') return
+      // It ended before it was given to this application.
+      process.nextTick(count, response)
+    }
+    const context = routeContext(request)
+    const route = routes.find(context, request.raw.method as string)
+    if (route === OUTSIDE) {
+      measurement.mayBeForeign = true
+      return
+    }
+    // Other parts may count what has no route, in registries of their own.
+    if (isPart && context.config?.url === undefined && isClaimedByAnother(response, measurement)) return
     measurement.assign(route)
     if (route === LEFT_OUT) return
-    if (hasCustomLabels) measurement.request = request
+    if (hasCustomLabels) measurement.labels = new LabelSource(request)
     if (sizes) measurement.bodies = countBodies(request.raw, response)
+    if (responseStart) observeStart(response, measurement.startMs, route.responseStart!)
+  }
+
+  function labelsOf(response: MeasuredResponse): LabelSource | undefined {
+    return response[kMeasurement]?.labels
   }
 
   function onClose(this: MeasuredResponse): void {
@@ -119,9 +168,16 @@ async function httpMetrics(fastify: FastifyInstance, options: HttpMetricsOptions
 
   function count(response: MeasuredResponse): void {
     const measurement = response[kMeasurement]!
-    // No hook has run for it.
-    if (measurement.state === 'unassigned') measurement.assign(routes.unmatched(response.req?.method))
+    if (measurement.state === 'unassigned') claim(response, measurement)
     measurement.count(response)
+    if (measurement.protocol !== http1) streams.delete(response)
+  }
+
+  /** Decides whether a request that no hook has seen is one of this application. */
+  function claim(response: MeasuredResponse, measurement: Measurement): void {
+    const isForeign = measurement.mayBeForeign && !isAnsweredUnseen(response)
+    if (isForeign || isClaimedByAnother(response, measurement)) measurement.state = 'unclaimed'
+    else measurement.assign(routes.unmatched(response.req?.method))
   }
 }
 

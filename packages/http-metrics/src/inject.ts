@@ -5,7 +5,7 @@
  * @module
  */
 import type { ServerResponse } from 'node:http'
-import { endingWithoutConnection } from './adapter.ts'
+import { adapter, endingWithoutConnection } from './adapter.ts'
 import { completeEnding, http1 } from './http1.ts'
 import type { Protocol } from './protocol.ts'
 
@@ -15,4 +15,5 @@ export const inject: Protocol<ServerResponse> = {
     // inject() destroys a response when it is ended, before the stream counts it as finished.
     return response.writableEnded ? completeEnding(response) : endingWithoutConnection(response, notes)
   },
+  isStream: adapter.isStream,
 }

@@ -1,10 +1,12 @@
 /**
- * Reads what Fastify and Node.js do not document. No other file of this package does. There are eleven reads, each with
- * a fallback for a version that no longer has what is read:
+ * Reads what Fastify and Node.js do not document. No other file of this package does. There are fifteen reads, each
+ * with a fallback for a version that no longer has what is read:
  *
  * | Read of | Function | Without it |
  * |---|---|---|
- * | Fastify: prototype of an instance | {@link isRoot} | counts routed requests only |
+ * | Fastify: prototype of an instance | {@link rootOf} | counts requests of the plugin's part only |
+ * | Fastify: symbol `options` | {@link hasServerFactory} | counts requests that others answer as unmatched |
+ * | Fastify: `server` of a route's context | {@link isWithin} | counts every route |
  * | Fastify: symbols `hooks` and `children` | {@link addFirstOnRequestHook} | order of registration |
  * | Fastify: symbol `serverBindings` | {@link secondaryServers} | counts routed requests only |
  * | Fastify: symbol `context` | {@link createRouteContext} | `request.routeOptions`, which is slower |
@@ -12,6 +14,8 @@
  * | Node.js: `socket._httpMessage` | {@link busyResponse} | pipelined requests may stay in flight |
  * | Node.js: `response._headerSent`, `outputData` | {@link areHeadersSent} | `headersSent` |
  * | Node.js: `response._header` | {@link headerStatus} | `statusCode` |
+ * | Node.js: `response._header` | {@link contentTypeOf} | `getHeader()`, which knows no header of `writeHead()` |
+ * | Node.js: `response.chunkedEncoding` | {@link hasUnknownLength} | event streams count as other requests |
  * | Node.js: `response.closed` | {@link isResponseClosed} | `destroyed` |
  * | Node.js: `response.errored` | {@link responseError} | the error of the socket decides |
  * | Node.js: `request.upgrade` | {@link isUpgrade} | judged as HTTP/1.1 |
@@ -25,38 +29,63 @@ import type { FastifyInstance, FastifyRequest, onRequestHookHandler } from 'fast
 
 type Internals = Record<symbol, unknown>
 
-/** Returns whether an instance is the application itself, rather than an encapsulated part of it. */
-export function isRoot(fastify: FastifyInstance): boolean {
-  return Object.getPrototypeOf(fastify) === Object.prototype
+/** Returns the application that an instance is an encapsulated part of, or is itself. */
+export function rootOf(fastify: FastifyInstance): FastifyInstance {
+  const parent: unknown = Object.getPrototypeOf(fastify)
+  return parent === Object.prototype || parent === null ? fastify : rootOf(parent as FastifyInstance)
+}
+
+/** Returns whether a route was registered in an instance or in a part of it. */
+export function isWithin(fastify: FastifyInstance, { server }: RouteContext): boolean {
+  return server === undefined || server === fastify || Object.prototype.isPrototypeOf.call(fastify, server)
 }
 
 /**
- * Adds an `onRequest` hook before those of all plugins registered earlier: one of them may reply at once (401, 429),
- * and Fastify then skips the hooks behind it. Fastify itself adds the hook to child instances that exist already.
+ * Returns whether the application brought its server by `serverFactory`. Such a server may have other applications
+ * behind it.
+ */
+export function hasServerFactory(fastify: FastifyInstance): boolean {
+  const root = rootOf(fastify)
+  const symbol = findSymbol(root, 'fastify.options')
+  const options = symbol && (root as unknown as Internals)[symbol]
+  return (options as { serverFactory?: unknown } | undefined)?.serverFactory !== undefined
+}
+
+/**
+ * Adds an `onRequest` hook to the application, before those of all plugins registered earlier: one of them may reply at
+ * once (401, 429), and Fastify then skips the hooks behind it. Fastify itself adds the hook to child instances that
+ * exist already.
  */
 export async function addFirstOnRequestHook(fastify: FastifyInstance, hook: onRequestHookHandler): Promise<void> {
-  fastify.addHook('onRequest', hook)
+  const root = rootOf(fastify)
+  root.addHook('onRequest', hook)
   // addHook takes effect after the plugins that are loading.
   await fastify.after()
-  const hooksSymbol = findSymbol(fastify, 'fastify.hooks')
-  const childrenSymbol = findSymbol(fastify, 'fastify.children')
+  const hooksSymbol = findSymbol(root, 'fastify.hooks')
+  const childrenSymbol = findSymbol(root, 'fastify.children')
   if (hooksSymbol === undefined || childrenSymbol === undefined) return
-  const instances = [fastify]
+  const instances = [root]
   for (const instance of instances) {
     const { onRequest } = (instance as unknown as Internals)[hooksSymbol] as { onRequest: onRequestHookHandler[] }
-    onRequest.unshift(...onRequest.splice(onRequest.indexOf(hook), 1))
+    const position = onRequest.indexOf(hook)
+    if (position > 0) onRequest.unshift(...onRequest.splice(position, 1))
     instances.push(...((instance as unknown as Internals)[childrenSymbol] as FastifyInstance[]))
   }
 }
 
 /** Returns the servers beside `fastify.server`: listening on `localhost`, Fastify has one for each further address. */
 export function secondaryServers(fastify: FastifyInstance): Server[] {
-  const symbol = findSymbol(fastify, 'fastify.serverBindings')
-  return symbol === undefined ? [] : ((fastify as unknown as Internals)[symbol] as Server[])
+  const root = rootOf(fastify)
+  const symbol = findSymbol(root, 'fastify.serverBindings')
+  return symbol === undefined ? [] : ((root as unknown as Internals)[symbol] as Server[])
 }
 
 /** The context of a route: it identifies the route, and one property read finds it. */
-export type RouteContext = { config?: { url?: string; method?: string | string[]; metrics?: unknown } }
+export type RouteContext = {
+  config?: { url?: string; method?: string | string[]; metrics?: unknown }
+  /** The instance in which the route was registered. */
+  server?: object
+}
 
 /**
  * Returns the function that finds the context of a request's route. Each copy of Fastify in a process has a symbol of
@@ -99,6 +128,18 @@ export function areHeadersSent(response: ServerResponse): boolean {
 export function headerStatus(response: ServerResponse): number {
   const { _header } = response as { _header?: string | null }
   return typeof _header === 'string' ? Number(_header.slice(9, 12)) : response.statusCode
+}
+
+/** Returns the Content-Type that a response was sent with. */
+export function contentTypeOf(response: ServerResponse): string | undefined {
+  const { _header } = response as { _header?: string | null }
+  if (typeof _header !== 'string') return response.headersSent ? String(response.getHeader('content-type')) : undefined
+  return /\r\ncontent-type:([^\r]*)/i.exec(_header)?.[1]
+}
+
+/** Returns whether a response has no Content-Length: its end is that of its chunks or of its connection. */
+export function hasUnknownLength(response: ServerResponse): boolean {
+  return response.chunkedEncoding || !response.shouldKeepAlive
 }
 
 /** Returns whether a response has been closed, so that its `close` event will not come. */

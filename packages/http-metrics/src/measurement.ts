@@ -6,27 +6,33 @@
  */
 import { performance } from 'node:perf_hooks'
 import type { Metrics } from '@data20/metrics-core'
-import type { FastifyRequest } from 'fastify'
 import type { RouteSeries } from './instruments.ts'
+import type { LabelSource } from './labels.ts'
+import type { OpenCount } from './open-count.ts'
 import type { Notes, Protocol, RawResponse } from './protocol.ts'
 import { LEFT_OUT, type MeasuredRoute } from './routes.ts'
 import type { CountedBodies } from './sizes.ts'
 
 /**
- * One request. It is `unassigned` until its route is known, then `in flight` until it is `counted`; or it is
- * `left out`, because its route is not measured. A class keeps the hot path monomorphic.
+ * One request. It is `unassigned` until its route is known, then `in flight` until it is `counted`. It is `left out`
+ * if its route is not measured, and `unclaimed` if it ended and was not one of this application. A class keeps the hot
+ * path monomorphic.
  */
 export class Measurement implements Notes {
   /** When the request arrived, in milliseconds of `performance.now()`. */
   startMs: number = performance.now()
   readonly protocol: Protocol
-  state: 'unassigned' | 'in flight' | 'counted' | 'left out' = 'unassigned'
+  state: 'unassigned' | 'in flight' | 'counted' | 'left out' | 'unclaimed' = 'unassigned'
+  /** The server gave it to listeners of which Fastify's need not be the one that answers. */
+  mayBeForeign = false
   /** Set while the request is in flight. */
   route: RouteSeries | undefined = undefined
   /** Kept for custom labels. */
-  request: FastifyRequest | undefined = undefined
+  labels: LabelSource | undefined = undefined
   /** Kept for `sizes`. */
   bodies: CountedBodies | undefined = undefined
+  /** Set while `http_streams_open` shows the request. */
+  stream: OpenCount | undefined = undefined
   answered: number | undefined = undefined
   isUnsent = false
 
@@ -42,7 +48,19 @@ export class Measurement implements Notes {
     }
     this.state = 'in flight'
     this.route = route
-    route.inFlight.inc()
+    route.inFlight.begin()
+  }
+
+  /** Returns whether the response of a request in flight is one that stays open for long. */
+  isStream(response: RawResponse): boolean {
+    return this.route!.isStream || this.protocol.isStream(response, this)
+  }
+
+  /** Adds a request in flight to the open streams. Idempotent. */
+  openStream(): void {
+    if (this.stream !== undefined) return
+    this.stream = this.route!.streams.open
+    this.stream.begin()
   }
 
   /** Counts a request that is in flight. Idempotent: a response may be closed more than once. */
@@ -50,18 +68,22 @@ export class Measurement implements Notes {
     if (this.state !== 'in flight') return
     this.state = 'counted'
     const route = this.route!
-    route.inFlight.dec()
+    route.inFlight.end()
+    if (this.stream !== undefined) this.stream.end()
 
     const seconds = (performance.now() - this.startMs) / 1000
     const { status, phase } = this.protocol.endingOf(response, this)
-    if (phase !== undefined) route.aborted[phase].inc()
-    const series = route.requestsOf === undefined ? route.requests : route.requestsOf(this.request)
+    const series = route.requestsOf === undefined ? route.requests : route.requestsOf(this.labels)
     series.count(status)
-    series.duration.observe(seconds)
+    if (this.isStream(response)) route.endStream(seconds, phase)
+    else {
+      if (phase !== undefined) route.aborted[phase].inc()
+      series.duration.observe(seconds)
+    }
     if (this.bodies !== undefined) this.bodies.observe(route)
     // An idle connection keeps its latest response, which must not keep objects of the application alive.
     this.route = undefined
-    this.request = undefined
+    this.labels = undefined
   }
 }
 
@@ -80,4 +102,21 @@ export function markOf(metrics: Metrics): MeasurementMark {
   const mark: MeasurementMark = marks.get(metrics) ?? (Symbol('data20.http.measurement') as MeasurementMark)
   marks.set(metrics, mark)
   return mark
+}
+
+/**
+ * Returns whether a response belongs to an application with another registry: one of its hooks has seen the request, or
+ * it was given the request last.
+ */
+export function isClaimedByAnother(response: MeasuredResponse, own: Measurement): boolean {
+  let isLater = false
+  // In the order in which the applications were given the request.
+  for (const symbol of Object.getOwnPropertySymbols(response)) {
+    const other = (response as unknown as Record<symbol, unknown>)[symbol]
+    if (other === own) isLater = true
+    else if (other instanceof Measurement && other.state !== 'unclaimed') {
+      if (other.state !== 'unassigned' || (isLater && !own.mayBeForeign)) return true
+    }
+  }
+  return false
 }

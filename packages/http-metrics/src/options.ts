@@ -13,7 +13,8 @@ export interface CustomLabel {
   values: readonly string[]
   /**
    * Returns the label's value for a request. Called once when the request ends, so it sees what hooks have decorated.
-   * If it throws, the value is `other` and the error is counted in `metrics_errors_total`.
+   * It runs in the AsyncLocalStorage context in which the request's handler was called. If it throws or returns a
+   * promise, the value is `other` and the error is counted in `metrics_errors_total`.
    */
   value(request: FastifyRequest): string | undefined
 }
@@ -24,6 +25,12 @@ export interface RouteMetricsOptions {
   endpoint?: string
   /** Bucket boundaries of this route's durations in seconds, instead of the plugin's. */
   buckets?: readonly number[]
+  /**
+   * The route's responses are open for long, as those of long polling are. They are streams, like event streams and
+   * WebSockets, which need no mark.
+   * @default false
+   */
+  stream?: boolean
 }
 
 export interface HttpMetricsOptions {
@@ -67,9 +74,16 @@ export interface HttpMetricsOptions {
   sizes?: boolean
 
   /**
+   * Measure the time to the headers of a response, in `http_response_start_seconds`. Wraps a method of each response.
+   * @default false
+   */
+  responseStart?: boolean
+
+  /**
    * Statuses whose series start at 0 for every registered route, so that `increase()` sees the first event. `true`
-   * stands for 200, 400 and 500 (all classes with `groupStatus`). HEAD and OPTIONS routes are left out. With custom
-   * `labels` no status starts at 0.
+   * stands for 200, 400 and 500 (all classes with `groupStatus`), and for no status with custom `labels`. An array with
+   * custom `labels` stands for these statuses with every combination of the labels' values. HEAD and OPTIONS routes are
+   * left out. If all routes had more than 20,000 series together, each has them from its first request.
    * @default true
    */
   initialize?: boolean | readonly number[]
@@ -77,7 +91,7 @@ export interface HttpMetricsOptions {
 
 /** The plugin's options, checked and with their defaults. */
 export interface ResolvedOptions extends Required<Omit<HttpMetricsOptions, 'initialize'>> {
-  /** Statuses whose series start at 0; `undefined` where no series of a route exists before its first request. */
+  /** Statuses whose series start at 0; `undefined` where a route has no series before its first request. */
   initialStatuses: readonly number[] | undefined
 }
 
@@ -86,6 +100,7 @@ export interface ResolvedRouteOptions {
   endpoint: string
   /** `undefined` for the plugin's buckets. */
   buckets: readonly number[] | undefined
+  isStream: boolean
 }
 
 /** The initial statuses by default: one of each class that handlers send. */
@@ -102,6 +117,7 @@ export function resolveOptions(options: HttpMetricsOptions): ResolvedOptions {
     labels = {},
     endpointLabel = 'endpoint',
     sizes = false,
+    responseStart = false,
     initialize = true,
   } = options
 
@@ -113,8 +129,8 @@ export function resolveOptions(options: HttpMetricsOptions): ResolvedOptions {
   checkEndpointLabel(endpointLabel)
   checkCustomLabels(labels, endpointLabel)
 
-  const initialStatuses = resolveInitialize(initialize, groupStatus)
-  return { buckets, ignore, groupStatus, labels, endpointLabel, sizes, initialStatuses }
+  const initialStatuses = resolveInitialize(initialize, groupStatus, Object.keys(labels).length > 0)
+  return { buckets, ignore, groupStatus, labels, endpointLabel, sizes, responseStart, initialStatuses }
 }
 
 /**
@@ -123,16 +139,23 @@ export function resolveOptions(options: HttpMetricsOptions): ResolvedOptions {
  */
 export function resolveRouteOptions(url: string | undefined, options: unknown): ResolvedRouteOptions | undefined {
   if (options === false) return undefined
-  const { endpoint = url ?? UNMATCHED, buckets } = (options ?? {}) as RouteMetricsOptions
+  const { endpoint = url ?? UNMATCHED, buckets, stream = false } = (options ?? {}) as RouteMetricsOptions
   if (typeof endpoint !== 'string' || (endpoint === '' && endpoint !== url)) {
     throw new InvalidOptionError(`config.metrics.endpoint of ${url}`, 'a string that is not empty', endpoint)
   }
   if (buckets !== undefined) checkBuckets(buckets, `config.metrics.buckets of ${url}`)
-  return { endpoint, buckets }
+  if (typeof stream !== 'boolean') throw new InvalidOptionError(`config.metrics.stream of ${url}`, 'a boolean', stream)
+  return { endpoint, buckets, isStream: stream }
 }
 
-function resolveInitialize(initialize: unknown, groupStatus: boolean): readonly number[] | undefined {
+function resolveInitialize(
+  initialize: unknown,
+  groupStatus: boolean,
+  hasCustomLabels: boolean,
+): readonly number[] | undefined {
   if (initialize === false) return undefined
+  // Each combination of their values would have a histogram, which nobody has asked for.
+  if (initialize === true && hasCustomLabels) return []
   if (initialize === true) return groupStatus ? INITIAL_CLASSES : INITIAL_STATUSES
   if (Array.isArray(initialize) && initialize.every(isStatus)) return initialize
   throw new InvalidOptionError('initialize', 'a boolean or an array of statuses', initialize)

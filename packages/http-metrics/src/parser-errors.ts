@@ -7,19 +7,24 @@ import type { Duplex } from 'node:stream'
 import type { CounterSeries } from '@data20/metrics-core'
 import type { Connections } from './connections.ts'
 
+/** Errors that were counted: several applications may observe the same server. */
+const counted = new WeakSet<object>()
+
 /** Returns a listener for `clientError`, which runs before Fastify's destroys the socket. */
 export function createParserErrorListener(
   series: ReadonlyMap<string, CounterSeries>,
   connections: Connections,
 ): (error: { code?: unknown }, socket: Duplex) => void {
-  return ({ code }, socket) => {
+  return (error, socket) => {
+    const { code } = error
     // Every error that breaks a connection arrives here, including the application's own destroy(error).
     if (!isParserError(code) || socket.destroyed) return
     // Fastify's answer ends the connection. The client takes it for the answer to its first request that has none.
     const measurement = connections.unanswered(socket)
     if (measurement !== undefined) measurement.answered = answeredStatus(code)
     // The bytes of a body belong to a request, which is counted as such.
-    if (connections.isReceiving(socket)) return
+    if (connections.isReceiving(socket) || counted.has(error)) return
+    counted.add(error)
     const counter = series.get(code) ?? series.get('other')
     counter?.inc()
   }

@@ -37,6 +37,8 @@ export interface Ender {
   end(response: RawResponse, millisecondsAgo: number): void
   /** Ends the measurement of a response when its socket closes. */
   endWithSocket(response: RawResponse, socket: Duplex): void
+  /** Follows a connection that no server announced. */
+  follow(socket: Duplex): void
 }
 
 export interface Protocol<Response extends RawResponse = RawResponse> {
@@ -46,6 +48,8 @@ export interface Protocol<Response extends RawResponse = RawResponse> {
   watch(response: Response, notes: Notes, ender: Ender): void
   /** Returns how a response ended. Called once, when it is closed. */
   endingOf(response: Response, notes: Notes): Ending
+  /** Returns whether a response whose headers were sent stays open for long: an event stream, or another protocol. */
+  isStream(response: Response, notes: Notes): boolean
 }
 
 /** The status that nginx introduced for "client closed request". */
@@ -71,6 +75,11 @@ export function endingOfIncomplete(
     // Unless the server broke the response, the client's end of the connection came first.
     phase: isBrokenByServer ? 'truncated' : isSent ? 'mid_response' : 'before_headers',
   }
+}
+
+/** Returns whether a Content-Type is that of an event stream. */
+export function isEventStream(contentType: unknown): boolean {
+  return typeof contentType === 'string' && /^\s*text\/event-stream\b/i.test(contentType)
 }
 
 /** Returns whether an error came from the connection, rather than from a call of `destroy(error)`. */

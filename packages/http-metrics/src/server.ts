@@ -47,6 +47,26 @@ interface RequestStart {
  * ends the subscription: a server that has never listened may not emit `close`.
  */
 function observeServer(server: FastifyInstance['server'], observer: ServerObserver): () => void {
+  const { observers, stop } = observed.get(server) ?? observeOnce(server)
+  observers.push(observer)
+  return () => {
+    observers.splice(observers.indexOf(observer), 1)
+    if (observers.length === 0) stop()
+  }
+}
+
+interface ObservedServer {
+  /** In the order of registration. */
+  readonly observers: ServerObserver[]
+  /** Ends the subscription until the next connection. */
+  stop(): void
+}
+
+/** Applications may share a server (`serverFactory`). */
+const observed = new WeakMap<object, ObservedServer>()
+
+function observeOnce(server: FastifyInstance['server']): ObservedServer {
+  const observers: ServerObserver[] = []
   let isSubscribed = false
   // Subscribes at the first connection: a server may be given connections without listening.
   prepend(server, 'connection', () => {
@@ -56,11 +76,17 @@ function observeServer(server: FastifyInstance['server'], observer: ServerObserv
   })
   server.on('close', stop)
   // HTTP/2 has no such channel, and a server may be given requests without connections.
-  prepend(server, 'request', (_request: unknown, response: RawResponse) => observer.onRequest(response))
+  prepend(server, 'request', (_request: unknown, response: RawResponse) => {
+    for (const observer of observers) observer.onRequest(response)
+  })
   // Runs ahead of Fastify's listener, which destroys the socket.
-  prepend(server, 'clientError', observer.onClientError)
+  prepend(server, 'clientError', (error: { code?: unknown }, socket: Duplex) => {
+    for (const observer of observers) observer.onClientError(error, socket)
+  })
 
-  return stop
+  const made = { observers, stop }
+  observed.set(server, made)
+  return made
 
   function stop(): void {
     isSubscribed = false
@@ -69,7 +95,8 @@ function observeServer(server: FastifyInstance['server'], observer: ServerObserv
 
   function onStart(message: unknown): void {
     const { response, socket, server: receiver } = message as RequestStart
-    if (receiver === server) observer.onStart(response, socket)
+    if (receiver !== server) return
+    for (const observer of observers) observer.onStart(response, socket)
   }
 }
 

@@ -4,7 +4,8 @@
  * @module
  */
 import type { IncomingMessage } from 'node:http'
-import type { Http2ServerRequest } from 'node:http2'
+import type { Http2ServerRequest, ServerHttp2Stream } from 'node:http2'
+import { patch } from '@data20/metrics-core/plugin'
 import type { RouteSeries } from './instruments.ts'
 import type { RawResponse } from './protocol.ts'
 
@@ -14,35 +15,63 @@ export interface CountedBodies {
   observe(route: RouteSeries): void
 }
 
-/** Counts bodies from now on. It replaces methods of these two objects only. */
+/** Counts bodies from now on. It replaces methods of these objects only. */
 export function countBodies(request: IncomingMessage | Http2ServerRequest, response: RawResponse): CountedBodies {
   let received = 0
-  let sent = 0
 
   const push = request.push
   request.push = function countedPush(chunk: unknown, encoding?: BufferEncoding): boolean {
     received += byteLength(chunk, encoding)
     return push.call(this, chunk, encoding)
   }
-  let isEnding = false
-  for (const name of ['write', 'end'] as const) {
-    const original = response[name] as (...args: unknown[]) => unknown
-    Object.assign(response, {
-      [name](this: RawResponse, chunk: unknown, ...rest: unknown[]) {
-        // `end` of HTTP/2 writes its chunk by `write`.
-        if (!isEnding) sent += byteLength(chunk, rest[0])
-        isEnding ||= name === 'end'
-        return original.call(this, chunk, ...rest)
-      },
-    })
-  }
+  // The response of HTTP/2 writes to its stream, and so do handlers that use the stream itself.
+  const sent = 'stream' in response ? countStream(response.stream) : countWritten(response)
 
   return {
     observe(route) {
       route.requestSize?.observe(received)
       const hasBody = request.method !== 'HEAD' && response.statusCode !== 204 && response.statusCode !== 304
-      route.responseSize?.observe(hasBody ? sent : 0)
+      const size = hasBody ? sent() : 0
+      if (size !== undefined) route.responseSize?.observe(size)
     },
+  }
+}
+
+/** Counts what is written to a response or stream. Returns the function that returns the bytes until now. */
+function countWritten(target: object): () => number {
+  let sent = 0
+  let isEnding = false
+  for (const name of ['write', 'end']) {
+    patch(target, name, (original) => {
+      return function counted(...args) {
+        // `end` may write its chunk by `write`.
+        if (!isEnding) sent += byteLength(args[0], args[1])
+        isEnding ||= name === 'end'
+        return original.apply(this, args)
+      }
+    })
+  }
+  return () => sent
+}
+
+/** Counts what a stream of HTTP/2 sends; `undefined` for a file of which Node.js does not tell the size. */
+function countStream(stream: ServerHttp2Stream): () => number | undefined {
+  const written = countWritten(stream)
+  let isFile = false
+  for (const name of ['respondWithFile', 'respondWithFD']) {
+    patch(stream, name, (original) => {
+      return function respond(...args) {
+        isFile = true
+        return original.apply(this, args)
+      }
+    })
+  }
+
+  return () => {
+    if (!isFile) return written()
+    // The system sends a file, past the stream. Its headers say the size, if the client has it whole.
+    const size = Number(stream.sentHeaders?.['content-length'])
+    return stream.aborted || Number.isNaN(size) ? undefined : size
   }
 }
 

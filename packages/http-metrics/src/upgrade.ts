@@ -21,6 +21,7 @@ export const upgrade: Protocol<ServerResponse> = {
     // Only its socket closes the response of an upgrade, so a destroyed socket says nothing about it.
     return response.writableFinished ? completeEnding(response) : incompleteEnding(response, notes)
   },
+  isStream: (_response, notes) => notes.answered === 101,
 }
 
 /**

@@ -69,10 +69,20 @@ export function assertAgreement(t: Test, exposition: Exposition, ledger: Ledger)
     sorted([...ledger.requests].filter(([key]) => Number(key.split(' ')[2]) >= 400)),
   )
   const byRoute = ['endpoint', 'method']
+  const durations = exposition.counts('http_request_duration_seconds_count', byRoute)
+  const streams = exposition.counts('http_stream_duration_seconds_count', byRoute)
+  for (const [key, count] of streams) durations.set(key, (durations.get(key) ?? 0) + count)
   t.strictSame(
-    sorted(exposition.counts('http_request_duration_seconds_count', byRoute)),
+    sorted(durations),
     sorted(exposition.counts('http_requests_total', byRoute)),
     'each request has one duration',
   )
+  const ofStreams = [...ledger.requests].filter(([key]) => /^\/event|^\/socket .* 101$/.test(key))
+  t.strictSame(
+    sorted(streams),
+    sorted(ofStreams.map(([key, count]) => [key.replace(/ \d+$/, ''), count])),
+    'event streams and upgraded connections have that of a stream',
+  )
+  t.equal(exposition.counts('http_streams_open', ['endpoint']).size, 0)
   t.equal(exposition.counts('http_requests_in_flight', ['endpoint']).size, 0)
 }

@@ -7,7 +7,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { until } from '@data20/dev-services'
 import { metricsCore } from '@data20/metrics-core'
-import Fastify, { type FastifyInstance } from 'fastify'
+import Fastify from 'fastify'
 import t from 'tap'
 import httpMetrics from '../src/index.ts'
 import { assertAgreement, connectTo, listen, perform, REQUEST_LABELS, statusOf } from './helpers.ts'
@@ -199,33 +199,6 @@ t.test('a second registration without options changes nothing', async (t) => {
   app.get('/', async () => 'ok')
   await app.inject('/')
   t.equal((await settledExposition(app)).counts('http_requests_total', ['endpoint']).get('/'), 1)
-})
-
-t.test('a registration in an encapsulated context counts the requests of that context only', async (t) => {
-  const app = Fastify()
-  let inside: FastifyInstance = app
-  app.get('/outside', async () => 'ok')
-  await app.register(async (child) => {
-    await child.register(httpMetrics)
-    child.get('/inside', async () => 'ok')
-    child.get('/slow', () => new Promise(() => {}))
-    inside = child
-  })
-  const client = await listen(t, app)
-  for (const path of ['/inside', '/outside', '/nowhere']) await statusOf(client, path)
-  // Its answer waits for the slow one's until the client has left.
-  const socket = net.connect(client.port, '127.0.0.1')
-  socket.write(['/slow', '/inside'].map((path) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`).join(''))
-  // Both arrive in one piece.
-  await once(app.server, 'request')
-  socket.destroy()
-
-  const exposition = await settledExposition(inside)
-  t.strictSame(sorted(exposition.counts('http_requests_total', REQUEST_LABELS)), [
-    ['/inside GET 200', 1],
-    ['/inside GET 499', 1],
-    ['/slow GET 499', 1],
-  ])
 })
 
 t.test('registered in a context and in the whole application, a request counts once', async (t) => {

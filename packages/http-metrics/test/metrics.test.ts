@@ -2,7 +2,7 @@ import t from 'tap'
 import { buildApp } from './traffic/app.ts'
 
 t.test('the names, labels and help texts are these', async (t) => {
-  const app = await buildApp({ sizes: true, initialize: [200] })
+  const app = await buildApp({ sizes: true, responseStart: true, initialize: [200] })
   t.teardown(() => app.close())
   await app.inject('/nowhere')
   const text = (await app.metrics.expose()).body.toString()
@@ -23,6 +23,12 @@ t.test('the names, labels and help texts are these', async (t) => {
       '# TYPE http_request_size_bytes histogram',
       '# HELP http_response_size_bytes Bytes of response bodies as written, before the framing of chunks.',
       '# TYPE http_response_size_bytes histogram',
+      "# HELP http_response_start_seconds Time from a request's headers read to its response's headers written.",
+      '# TYPE http_response_start_seconds histogram',
+      '# HELP http_stream_duration_seconds Time that a long-lived response was open: an event stream, an upgraded connection, or one of a stream route.',
+      '# TYPE http_stream_duration_seconds histogram',
+      '# HELP http_streams_open Long-lived responses that are open. They are in flight too.',
+      '# TYPE http_streams_open gauge',
       '# HELP http_parser_errors_total Bytes that never became a request: malformed, too long or too late, by the code of the error.',
       '# TYPE http_parser_errors_total counter',
     ].join('\n'),

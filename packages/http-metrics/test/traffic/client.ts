@@ -86,7 +86,7 @@ export function leaves(
   head: string,
   hangUp: 'once arrived' | 'at first bytes',
   status: number,
-  phase: string,
+  phase: string | undefined,
   options: { reset?: boolean } = {},
 ): Exchange {
   return async (client, ledger) => {

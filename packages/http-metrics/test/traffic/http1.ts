@@ -110,6 +110,13 @@ const leaving: Record<string, Exchange> = {
   ),
   leavesEcho: leaves('/echo', ECHO, 'at first bytes', 200, 'mid_response'),
   resetsEcho: leaves('/echo', ECHO, 'at first bytes', 200, 'mid_response', { reset: true }),
+  leavesEventStream: leaves(
+    '/event-stream',
+    `GET /event-stream HTTP/1.1\r\n${HOST}\r\n`,
+    'at first bytes',
+    200,
+    undefined,
+  ),
   leavesMidResponse: leaves('/endless', `GET /endless HTTP/1.1\r\n${HOST}\r\n`, 'at first bytes', 200, 'mid_response'),
   resetsMidResponse: leaves('/endless', `GET /endless HTTP/1.1\r\n${HOST}\r\n`, 'at first bytes', 200, 'mid_response', {
     reset: true,

@@ -42,6 +42,7 @@ export const http2Exchanges: Record<string, Http2Exchange> = {
     await cancel(session, { ':path': '/slow' }, undefined, http2.constants.NGHTTP2_NO_ERROR)
     ledger.request('/slow', 'GET', 499, 'before_headers')
   },
+  cancelsEventStream: cancelsMidResponse(http2.constants.NGHTTP2_CANCEL, '/event-stream'),
   cancelsMidResponse: cancelsMidResponse(http2.constants.NGHTTP2_CANCEL),
   failsMidResponse: cancelsMidResponse(http2.constants.NGHTTP2_INTERNAL_ERROR),
 }
@@ -73,15 +74,16 @@ function breaksHttp2(path: string): Http2Exchange {
   }
 }
 
-function cancelsMidResponse(code: number): Http2Exchange {
+function cancelsMidResponse(code: number, path = '/endless'): Http2Exchange {
   return async (session, ledger) => {
-    const stream = session.request({ ':path': '/endless' })
+    const stream = session.request({ ':path': path })
     stream.on('error', () => {})
     await once(stream, 'data')
     const closed = new Promise((resolve) => stream.on('close', resolve))
     stream.close(code)
     await closed
-    ledger.request('/endless', 'GET', 200, 'mid_response')
+    // A client that leaves an event stream is how that ends.
+    ledger.request(path, 'GET', 200, path === '/endless' ? 'mid_response' : undefined)
   }
 }
 

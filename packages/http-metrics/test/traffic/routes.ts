@@ -44,10 +44,16 @@ export const streamingRoutes: FastifyPluginAsync = async (app) => {
     }, 10)
     reply.raw.on('close', () => clearInterval(timer))
   })
-  app.get('/endless', (_request, reply) => {
+  app.get('/event-stream', (_request, reply) => {
     reply.hijack()
     reply.raw.writeHead(200, { 'content-type': 'text/event-stream' })
     const timer = setInterval(() => reply.raw.write('data: 1\n\n'), 5)
+    reply.raw.on('close', () => clearInterval(timer))
+  })
+  app.get('/endless', (_request, reply) => {
+    reply.hijack()
+    reply.raw.writeHead(200, { 'content-type': 'text/plain' })
+    const timer = setInterval(() => reply.raw.write('more\n'), 5)
     reply.raw.on('close', () => clearInterval(timer))
   })
   app.get('/large', async (_request, reply) => {
