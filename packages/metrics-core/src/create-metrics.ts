@@ -10,7 +10,7 @@ import { createInstruments, type InstrumentRegistry } from './instruments/regist
 import { definitions } from './metrics.ts'
 import type { RegistryLike, ResolvedOptions } from './options.ts'
 import { createCollection } from './scrape/collection.ts'
-import { type Collect, createCollectors } from './scrape/collectors.ts'
+import { type Collect, type CollectorOptions, createCollectors } from './scrape/collectors.ts'
 import { withDeadline } from './scrape/deadline.ts'
 import { createExpose, type ExposeOptions, type Exposition } from './scrape/expose.ts'
 import { constantLabelsOf, familiesOf } from './scrape/families.ts'
@@ -23,7 +23,7 @@ export interface Metrics extends Pick<InstrumentRegistry, 'counter' | 'gauge' | 
    * Runs `collect` before each exposition, with a deadline, in parallel with all other collectors. Returns a function
    * that removes the collector.
    */
-  collector(name: string, collect: Collect, options?: { timeoutMs?: number }): () => void
+  collector(name: string, collect: Collect, options?: CollectorOptions): () => void
   /**
    * Counts an error thrown by an application's callback in `metrics_errors_total{plugin}`; logs the first of each
    * plugin.
@@ -53,7 +53,7 @@ export function createMetrics(
     collectorTimeoutMs,
     log,
   )
-  const collection = createCollection(registry, instruments.context, collectors, collectorTimeoutMs)
+  const collection = createCollection(registry, instruments.context, collectors)
   instruments.context.collect = collection.runCollectors
 
   const member = joinCluster(
@@ -71,7 +71,7 @@ export function createMetrics(
     counter: instruments.counter,
     gauge: instruments.gauge,
     histogram: instruments.histogram,
-    collector: (name, collect, { timeoutMs } = {}) => collectors.add(name, collect, timeoutMs),
+    collector: collectors.add,
     callbackError: createCallbackError(callbackErrors, log),
     expose: createExpose({ collection, constantLabels, families: member.families, seriesCount, collectorTimeoutMs }),
   }

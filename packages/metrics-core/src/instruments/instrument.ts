@@ -40,10 +40,8 @@ export interface InstrumentContext {
   constantLabels: Record<string, LabelValue>
   /** Called for each observation on an overflow series. */
   onOverflow(metric: string, maxSeries: number): void
-  /**
-   * Runs the application's collectors in at most `budgetMs`. Never rejects; returns `undefined` when there are none.
-   */
-  collect(budgetMs?: number): Promise<unknown> | undefined
+  /** Runs the application's collectors. Never rejects; returns `undefined` when there are none. */
+  collect(): Promise<unknown> | undefined
 }
 
 /** A part of an instrument that is exposed as a family of its own. */

@@ -19,7 +19,7 @@ export function addProcess(metrics: Metrics): () => void {
       ? { open: metrics.gauge(definitions.openDescriptors), max: metrics.gauge(definitions.maxDescriptors) }
       : undefined
 
-  return metrics.collector('process', async () => {
+  const collect = async () => {
     const usage = process.cpuUsage()
     raise(user.labels(), usage.user / 1e6)
     raise(system.labels(), usage.system / 1e6)
@@ -29,7 +29,8 @@ export function addProcess(metrics: Metrics): () => void {
     descriptors.open.set((await readdir('/proc/self/fd')).length - 1)
     const limit = /^Max open files\s+(\d+)/m.exec(await readFile('/proc/self/limits', 'utf8'))?.[1]
     descriptors.max.set(limit === undefined ? Infinity : Number(limit))
-  })
+  }
+  return metrics.collector('process', collect, { isObserver: true })
 }
 
 /** Adds what stays the same. */
