@@ -13,7 +13,7 @@ import { definitions } from './metrics.ts'
  */
 const DELAY_WINDOW_MS = 5000
 
-/** How often the delay is sampled. Node.js counts from one sample to the next, so each of them has this much too much. */
+/** Interval of the samples. Node.js measures from one sample to the next, so each includes the interval. */
 const RESOLUTION_MS = 10
 
 /**

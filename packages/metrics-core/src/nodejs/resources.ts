@@ -28,7 +28,7 @@ export function addResources(metrics: Metrics): () => void {
   return metrics.collector('resources', collect, { isObserver: true })
 }
 
-/** Sets the counts of a list that can have hundreds of thousands of elements, in which those of a type stand together. */
+/** Sets the counts. A list can have hundreds of thousands of elements; those of one type stand together. */
 function setCounts(gauge: Gauge<'type'>, types: string[]): void {
   const counts = new Map<string, number>()
   let start = 0

@@ -13,8 +13,8 @@ import { metricsOf } from './families.ts'
 /** Neither function rejects. Both return `undefined` when there is nothing to wait for. */
 export interface Collection {
   /**
-   * Runs the collectors of this application and of all that share its registry, and reads the clients' metrics. Resolves
-   * when all have ended or missed their deadline, at the latest after `budgetMs`; the collection goes on for others.
+   * Runs the collectors of this application and of all that share its registry, and reads the clients' metrics.
+   * Resolves when all have ended or missed their deadline, at the latest after `budgetMs`; the collection goes on.
    */
   collect(budgetMs: number): Promise<unknown> | undefined
   /** Runs the collectors of this application only. */
@@ -66,7 +66,7 @@ export function createCollection(
     const { instruments, clientMetrics } = metricsOf(registry)
     // Other applications that share the registry have instruments in it, and collectors behind them.
     const contexts = new Set([context])
-    for (const instrument of instruments) contexts.add(instrument.context)
+    for (const instrument of instruments) for (const one of instrument.contexts) contexts.add(one)
     const pending = [...contexts].map((one) => one.collect())
     const read = () => collectors.read(clientMetrics)
     pending.push(observing === undefined || clientMetrics.length === 0 ? read() : observing.then(read))

@@ -10,6 +10,7 @@ import { checkTimeout } from '../checks.ts'
 import type { ClientMetric, Family } from '../instruments/family.ts'
 import type { Gauge, GaugeSeries } from '../instruments/gauge.ts'
 import { withDeadline } from './deadline.ts'
+import { checkFamily } from './foreign.ts'
 
 /**
  * Reads a state and sets gauges. `signal` aborts at the deadline, `budgetMs` from now, whatever the scrapers that wait
@@ -62,8 +63,18 @@ export interface Collectors {
   clear(): void
 }
 
-/** Creates the collectors of one application. `timeoutMs` is the deadline of collectors without their own. */
-export function createCollectors(metrics: CollectorMetrics, timeoutMs: number, log: FastifyBaseLogger): Collectors {
+/** What the collectors of an application share. */
+export interface CollectorContext {
+  metrics: CollectorMetrics
+  /** The deadline of collectors without their own. */
+  timeoutMs: number
+  log: FastifyBaseLogger
+  /** Hears of a client's metric that Prometheus would refuse, each time it is read. */
+  onRefused(metric: ClientMetric, error: unknown): void
+}
+
+/** Creates the collectors of one application. */
+export function createCollectors({ metrics, timeoutMs, log, onRefused }: CollectorContext): Collectors {
   const collectors = new Map<string, Collector>()
   const readers = new WeakMap<ClientMetric, Collector>()
   const families = new WeakMap<ClientMetric, Family>()
@@ -150,9 +161,14 @@ export function createCollectors(metrics: CollectorMetrics, timeoutMs: number, l
     const collect = async () => {
       const family = await metric.get()
       if (!Array.isArray(family?.values)) throw new TypeError(`Expected metric ${metric.name} to have values, got none`)
-      families.set(metric, family)
+      try {
+        families.set(metric, checkFamily(metric, family))
+      } catch (error) {
+        families.delete(metric)
+        onRefused(metric, error)
+      }
     }
-    return createCollector(metric.name, collect, { timeoutMs, isObserver: false })
+    return createCollector(String(metric.name), collect, { timeoutMs, isObserver: false })
   }
 
   async function runOne(collector: Collector): Promise<boolean> {
