@@ -28,7 +28,10 @@ t.test('a query that waits for others of its connection has not begun', async (t
   const text = await scrape(app)
   t.strictSame(countsOf(text), { SELECT: 11, UPDATE: 1, DELETE: 1 })
   const sum = seconds(text, 'SELECT') + seconds(text, 'UPDATE') + seconds(text, 'DELETE')
-  t.ok(sum < 2 * wholeSeconds, `${sum} s of ${wholeSeconds} s: one after another, where they began at once it is six times`)
+  t.ok(
+    sum < 2 * wholeSeconds,
+    `${sum} s of ${wholeSeconds} s: one after another, where they began at once it is six times`,
+  )
   t.ok(seconds(text, 'UPDATE') + seconds(text, 'DELETE') < wholeSeconds / 2)
 })
 

@@ -129,7 +129,6 @@ async function make(model: Model, client: Client, names: Set<string>, suffix: st
   const registry = new client.Registry()
   const app = Fastify()
   await app.register(metricsCore, { registry, path: false, defaultMetrics: false, labels: constantLabels })
-  registry.clear()
   const samples: Sample[] = []
   const help: Record<string, string> = {}
   for (const one of instruments.filter(takeName)) {
@@ -140,8 +139,10 @@ async function make(model: Model, client: Client, names: Set<string>, suffix: st
     samples.push(...(await observeForeign(registry, client, one, constantLabels)))
     describe(one)
   }
-  const text = await app.metrics.expose()
-  const openMetrics = await app.metrics.expose({ accept: 'application/openmetrics-text' })
+  // Without the metrics of metrics-core itself.
+  const own = { names: Object.keys(help) }
+  const text = await app.metrics.expose(own)
+  const openMetrics = await app.metrics.expose({ ...own, accept: 'application/openmetrics-text' })
   await app.close()
   return { text, openMetrics, samples, help }
 

@@ -6,11 +6,12 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { joinCluster } from './cluster/member.ts'
 import type { Counter } from './instruments/counter.ts'
+import type { ClientMetric } from './instruments/family.ts'
 import { createInstruments, type InstrumentRegistry } from './instruments/registry.ts'
 import { definitions } from './metrics.ts'
 import type { RegistryLike, ResolvedOptions } from './options.ts'
 import { createCollection } from './scrape/collection.ts'
-import { type Collect, createCollectors } from './scrape/collectors.ts'
+import { type Collect, type CollectorContext, type CollectorOptions, createCollectors } from './scrape/collectors.ts'
 import { withDeadline } from './scrape/deadline.ts'
 import { createExpose, type ExposeOptions, type Exposition } from './scrape/expose.ts'
 import { constantLabelsOf, familiesOf } from './scrape/families.ts'
@@ -23,7 +24,7 @@ export interface Metrics extends Pick<InstrumentRegistry, 'counter' | 'gauge' | 
    * Runs `collect` before each exposition, with a deadline, in parallel with all other collectors. Returns a function
    * that removes the collector.
    */
-  collector(name: string, collect: Collect, options?: { timeoutMs?: number }): () => void
+  collector(name: string, collect: Collect, options?: CollectorOptions): () => void
   /**
    * Counts an error thrown by an application's callback in `metrics_errors_total{plugin}`; logs the first of each
    * plugin.
@@ -44,16 +45,17 @@ export function createMetrics(
   const instruments = createInstruments(registry, { maxSeries, labels: constantLabels() }, log)
   const seriesCount = instruments.gauge(definitions.series)
   const callbackErrors = instruments.counter(definitions.errors)
-  const collectors = createCollectors(
-    {
+  const collectors = createCollectors({
+    metrics: {
       success: instruments.gauge(definitions.collectorSuccess),
       duration: instruments.gauge(definitions.collectorDuration),
       lastSuccess: instruments.gauge(definitions.collectorLastSuccess),
     },
-    collectorTimeoutMs,
+    timeoutMs: collectorTimeoutMs,
     log,
-  )
-  const collection = createCollection(registry, instruments.context, collectors, collectorTimeoutMs)
+    onRefused: createRefused(callbackErrors, log),
+  })
+  const collection = createCollection(registry, instruments.context, collectors)
   instruments.context.collect = collection.runCollectors
 
   const member = joinCluster(
@@ -61,19 +63,27 @@ export function createMetrics(
     {
       constantLabels,
       families: () => familiesOf(registry, constantLabels(), collectors.last),
-      collect: (budgetMs) => collection.collect(Math.min(budgetMs, collectorTimeoutMs)),
+      collect(budgetMs) {
+        instruments.restore()
+        return collection.collect(Math.min(budgetMs, collectorTimeoutMs))
+      },
     },
     collectors,
   )
 
+  const { families } = member
+  const expose = createExpose({ collection, constantLabels, families, seriesCount, collectorTimeoutMs })
   const metrics: Metrics = {
     registry,
     counter: instruments.counter,
     gauge: instruments.gauge,
     histogram: instruments.histogram,
-    collector: (name, collect, { timeoutMs } = {}) => collectors.add(name, collect, timeoutMs),
+    collector: collectors.add,
     callbackError: createCallbackError(callbackErrors, log),
-    expose: createExpose({ collection, constantLabels, families: member.families, seriesCount, collectorTimeoutMs }),
+    expose(options) {
+      instruments.restore()
+      return expose(options)
+    },
   }
   return { metrics, close }
 
@@ -81,8 +91,21 @@ export function createMetrics(
     const sent = member.close()
     collectors.clear()
     collection.close()
+    instruments.release()
     // A primary that hangs must not keep this application from closing.
     if (sent) await withDeadline(sent, collectorTimeoutMs)
+  }
+}
+
+/** Counts metrics of other people's classes that are left out; logs each of them once. */
+function createRefused(errors: Counter<'plugin'>, log: FastifyBaseLogger): CollectorContext['onRefused'] {
+  const reported = new WeakSet<ClientMetric>()
+
+  return function onRefused(metric, error) {
+    errors.reserve({ plugin: 'metrics-core' }).inc()
+    if (reported.has(metric)) return
+    reported.add(metric)
+    log.error({ err: error, metric: String(metric.name) }, 'a metric that Prometheus would refuse is left out')
   }
 }
 

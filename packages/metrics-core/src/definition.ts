@@ -29,6 +29,8 @@ interface Base {
 /** A gauge states how the values of several processes are combined into one. Often that is not their sum. */
 interface GaugeDefinition extends Base {
   type: 'gauge'
+  /** Whether nothing sets the value again, so that it survives a reset of the registry. */
+  isState?: boolean
   aggregator: Aggregator
 }
 

@@ -70,11 +70,3 @@ export const DecreaseError: FastifyErrorConstructor<{ code: string }, [unknown]>
   500,
   RangeError,
 )
-
-/** The labels of an exemplar are longer than OpenMetrics allows. Argument: their length. */
-export const ExemplarTooLongError: FastifyErrorConstructor<{ code: string }, [number]> = createError(
-  'METRICS_ERR_EXEMPLAR',
-  'Expected exemplar labels of at most 128 characters in all, got %d',
-  500,
-  RangeError,
-)

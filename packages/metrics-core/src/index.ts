@@ -74,7 +74,6 @@ export type { Labels, LabelValue } from './encoding/labels.ts'
 export {
   AlreadyRegisteredError,
   DecreaseError,
-  ExemplarTooLongError,
   InvalidNameError,
   InvalidOptionError,
   InvalidValueError,

@@ -69,6 +69,7 @@ export const definitions = {
     name: 'app_info',
     help: 'Name and version of the application, and the Node.js version; always 1.',
     aggregator: 'first',
+    isState: true,
     labelNames: ['name', 'node_version', 'version'],
     maxSeries: false,
   },

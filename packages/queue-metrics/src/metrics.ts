@@ -68,6 +68,7 @@ export const definitions = {
     name: 'queue_tasks_active',
     help: 'Tasks that this process is running now.',
     labelNames: ['queue', 'task_name'],
+    isState: true,
     aggregator: 'sum',
   },
   stalled: {

@@ -37,6 +37,7 @@ export const definitions = {
     name: 'tool_executions_active',
     help: 'Tools running now.',
     labelNames: ['tool_name'],
+    isState: true,
     aggregator: 'sum',
   },
   rejections: {

@@ -47,7 +47,9 @@ t.test('a worker that gets no connection in time is replaced', async (t) => {
   )
   const producer = await build(t, { ...env, WORKERS: '0' })
   const { status, attempts } = await untilEnded(producer, await enqueue(producer, { tool: 'document_stats' }))
-  t.match({ status, attempts, workers }, { status: 'completed', attempts: 1, workers: 2 })
+  t.match({ status, attempts }, { status: 'completed', attempts: 1 })
+  // On a slow machine the second one may miss its deadline too.
+  t.ok(workers > 1, `${workers} workers`)
 })
 
 t.test('a plugin that misses one of its dependencies refuses to start', async (t) => {

@@ -17,10 +17,16 @@ interface Combined {
 const COMBINE: Record<Aggregator, (values: number[]) => number> = {
   sum: (values) => values.reduce((sum, value) => sum + value, 0),
   first: ([value]) => value!,
-  min: (values) => Math.min(...values),
-  max: (values) => Math.max(...values),
+  min: (values) => Math.min(...known(values)),
+  max: (values) => Math.max(...known(values)),
   average: (values) => COMBINE.sum(values) / values.length,
   omit: () => NaN,
+}
+
+/** Returns the values that are numbers: the NaN of one process does not hide what the others know. */
+function known(values: number[]): number[] {
+  const numbers = values.filter((value) => !Number.isNaN(value))
+  return numbers.length > 0 ? numbers : values
 }
 
 /**
@@ -43,7 +49,8 @@ export function aggregate(snapshots: readonly Snapshot[]): Snapshot {
     }
   }
   return Array.from(families.values(), ({ family, samples }) => {
-    const combine = COMBINE[family.aggregator as Aggregator] ?? COMBINE.sum
+    const name = family.aggregator ?? 'sum'
+    const combine = Object.hasOwn(COMBINE, name) ? COMBINE[name as Aggregator] : COMBINE.sum
     return {
       ...family,
       values: Array.from(samples.values(), ({ sample, values }) => ({ ...sample, value: combine(values) })),

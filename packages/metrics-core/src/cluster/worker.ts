@@ -28,8 +28,9 @@ export function createWorker(read: (budgetMs: number) => Promise<Snapshot>): Clu
 
   async function answer(message: Partial<Question> | undefined): Promise<void> {
     if (message?.type !== ASK) return
-    const snapshot = await read(message.budgetMs!)
-    if (!isClosed) tell({ number: message.number!, snapshot, isLast: false })
+    // Without an answer the primary shows that the collection of the cluster failed.
+    const snapshot = await read(message.budgetMs!).catch(() => undefined)
+    if (snapshot !== undefined && !isClosed) tell({ number: message.number!, snapshot, isLast: false })
   }
 
   /**

@@ -27,7 +27,7 @@ const UNESCAPED = /\\(.)|\ufffd(0000|d[89a-f][0-9a-f]{2}|fffd)/gs
 
 /** Throws when Prometheus would refuse the name of a metric. */
 export function checkMetricName(name: string): void {
-  if (typeof name !== 'string' || !METRIC_NAME.test(name)) throw new InvalidNameError('metric name', name)
+  if (!isMetricName(name)) throw new InvalidNameError('metric name', name)
 }
 
 /** Throws when Prometheus would refuse the name of a label, or reserves it (`__…`; `le` and `quantile`). */
@@ -35,6 +35,16 @@ export function checkLabelName(name: string, reserved?: string): void {
   if (typeof name !== 'string' || !LABEL_NAME.test(name) || name === reserved) {
     throw new InvalidNameError('label name', name)
   }
+}
+
+/** Returns whether every metric can have a label of that name: `le` and `quantile` belong to some types. */
+export function isLabelName(name: string): boolean {
+  return LABEL_NAME.test(name) && name !== 'le' && name !== 'quantile'
+}
+
+/** Returns whether Prometheus accepts the name of a metric. */
+export function isMetricName(name: unknown): name is string {
+  return typeof name === 'string' && METRIC_NAME.test(name)
 }
 
 /**

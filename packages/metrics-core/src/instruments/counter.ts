@@ -23,8 +23,8 @@ export class CounterSeries extends Series {
   inc(value = 1, exemplarLabels?: ExemplarLabels): void {
     // One condition on the hot path: NaN, strings, -1 and Infinity all fail it.
     if (!(value >= 0 && value < Infinity) || typeof value !== 'number') throwIncrement(value)
-    if (exemplarLabels !== undefined) this.exemplar = createExemplar(exemplarLabels, value)
     this.value += value
+    if (exemplarLabels !== undefined) this.exemplar = createExemplar(exemplarLabels, value) ?? this.exemplar
   }
 }
 
@@ -63,7 +63,7 @@ export class Counter<Label extends string = never> extends Instrument<Label, Cou
     return new CounterSeries(labels)
   }
 
-  protected zero(series: CounterSeries): void {
+  protected toZero(series: CounterSeries): void {
     series.value = 0
     series.exemplar = undefined
   }

@@ -4,8 +4,7 @@
  * @module
  */
 
-import { checkLabelName, countCharacters, formatLabels, formatValue } from '../encoding/labels.ts'
-import { ExemplarTooLongError } from '../errors.ts'
+import { countCharacters, formatLabels, formatValue, isLabelName } from '../encoding/labels.ts'
 
 /** Labels of an exemplar (`trace_id`, `span_id`). Names and values together have at most 128 characters. */
 export type ExemplarLabels = Record<string, string>
@@ -17,22 +16,34 @@ export interface Exemplar {
   readonly timestamp: number
 }
 
+/** The limit of OpenMetrics 1.0. */
+const MAX_CHARACTERS = 128
+
+/** Characters that some scrapers do not accept in the value of an exemplar's label, escaped or not. */
+const UNSAFE = /["\\\n\r]/g
+
 /**
- * Creates an exemplar of this moment. Throws for a label name that Prometheus refuses, and for more than 128 characters
- * (OpenMetrics 1.0).
+ * Creates an exemplar of this moment. Returns `undefined` for labels that OpenMetrics refuses and for none at all: the
+ * observation counts, with or without it. Labels without a value are left out.
  */
-export function createExemplar(labels: ExemplarLabels, value: number): Exemplar {
-  // A copy, since the caller may reuse its object.
+export function createExemplar(labels: unknown, value: number): Exemplar | undefined {
+  const own = exemplarLabels(labels)
+  return own && { labels: own, value, timestamp: Date.now() / 1000 }
+}
+
+/** Returns a copy of the labels, or `undefined` for labels that OpenMetrics refuses and for none at all. */
+export function exemplarLabels(labels: unknown): ExemplarLabels | undefined {
+  if (typeof labels !== 'object' || labels === null) return undefined
   const own: ExemplarLabels = {}
   let length = 0
   for (const [name, given] of Object.entries(labels)) {
-    checkLabelName(name)
-    const text = String(given)
+    if (given === undefined || given === null) continue
+    if (!isLabelName(name) || typeof given === 'object' || typeof given === 'function') return undefined
+    const text = String(given).replace(UNSAFE, '_')
     own[name] = text
     length += name.length + countCharacters(text)
   }
-  if (length > 128) throw new ExemplarTooLongError(length)
-  return { labels: own, value, timestamp: Date.now() / 1000 }
+  return length === 0 || length > MAX_CHARACTERS ? undefined : own
 }
 
 /** Formats an exemplar as it follows the value of a sample: ` # {trace_id="…"} 0.3 1700000000.123`. */

@@ -42,6 +42,16 @@ export class GaugeSeries extends Series {
   setToCurrentTime(): void {
     this.set(Date.now() / 1000)
   }
+
+  /** Starts a timer. The function returned sets the value to the elapsed seconds and returns them. */
+  startTimer(): () => number {
+    const start = performance.now()
+    return () => {
+      const seconds = (performance.now() - start) / 1000
+      this.set(seconds)
+      return seconds
+    }
+  }
 }
 
 /** A gauge. `set`, `inc` and `dec` on a bound series are the fast path. */
@@ -97,7 +107,7 @@ export class Gauge<Label extends string = never> extends Instrument<Label, Gauge
     return new GaugeSeries(labels)
   }
 
-  protected zero(series: GaugeSeries): void {
+  protected toZero(series: GaugeSeries): void {
     series.value = 0
   }
 

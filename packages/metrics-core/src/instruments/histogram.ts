@@ -4,7 +4,7 @@
  * @module
  */
 import { checkBuckets } from '../checks.ts'
-import { type Labels, parseLabels } from '../encoding/labels.ts'
+import { formatBound, type Labels, parseLabels } from '../encoding/labels.ts'
 import { type Bytes, type ByteWriter, type Name, toName } from '../encoding/writer.ts'
 import { InvalidValueError, MetricMismatchError } from '../errors.ts'
 import { Bounds } from './bounds.ts'
@@ -73,14 +73,17 @@ export class HistogramSeries extends Series {
     // With the usual dozen of boundaries a linear search is faster than a binary one.
     let bucket = 0
     while (bucket < bounds.length && value > bounds[bucket]!) bucket += 1
-    if (exemplarLabels !== undefined) {
-      const exemplar = createExemplar(exemplarLabels, value)
-      this.exemplars ??= []
-      this.exemplars[bucket] = exemplar
-    }
     const first = this.#first
     this.#numbers[first + bucket]! += 1
     this.#numbers[first + size - 1]! += value
+    if (exemplarLabels !== undefined) this.#keepExemplar(bucket, exemplarLabels, value)
+  }
+
+  #keepExemplar(bucket: number, exemplarLabels: ExemplarLabels, value: number): void {
+    const exemplar = createExemplar(exemplarLabels, value)
+    if (exemplar === undefined) return
+    this.exemplars ??= []
+    this.exemplars[bucket] = exemplar
   }
 
   /** Starts a timer. The function returned observes the elapsed seconds and returns them. */
@@ -142,7 +145,7 @@ export class Histogram<Label extends string = never> extends Instrument<Label, H
     const start = performance.now()
     return (endLabels, endExemplarLabels) => {
       const seconds = (performance.now() - start) / 1000
-      this.find({ ...labels, ...endLabels }).observe(seconds, endExemplarLabels ?? exemplarLabels)
+      this.find({ ...labels, ...endLabels }).observe(seconds, merged(exemplarLabels, endExemplarLabels))
       return seconds
     }
   }
@@ -156,7 +159,12 @@ export class Histogram<Label extends string = never> extends Instrument<Label, H
 
   /** Sets the series of a label set to zero, and creates it if it is new. */
   setToZero(labels: Labels<Label> = {}): void {
-    this.zero(this.find(labels))
+    this.find(labels).clear()
+  }
+
+  /** Like {@link setToZero}, under the name of prom-client. */
+  zero(labels: Labels<Label>): void {
+    this.setToZero(labels)
   }
 
   override assertSame(type: string, options: HistogramOptions<Label>): void {
@@ -172,12 +180,14 @@ export class Histogram<Label extends string = never> extends Instrument<Label, H
     return new HistogramSeries(labels, this.#bounds)
   }
 
-  protected zero(series: HistogramSeries): void {
+  protected toZero(series: HistogramSeries): void {
     series.clear()
   }
 
-  write(writer: ByteWriter, series: HistogramSeries, exemplars: boolean): number {
-    const count = this.#writeBuckets(writer, series, exemplars)
+  write(writer: ByteWriter, series: HistogramSeries, openMetrics: boolean): number {
+    const count = this.#writeBuckets(writer, series, openMetrics)
+    // OpenMetrics allows no sum below zero, and no count without a sum.
+    if (openMetrics && !(series.sum >= 0)) return series.bounds.ends.length
     this.#writeSum(writer, series)
     this.#writeCount(writer, series, count)
     // The buckets, the sum and the count.
@@ -241,10 +251,10 @@ export class Histogram<Label extends string = never> extends Instrument<Label, H
     const labels = parseLabels(series.labelText)
     const samples: InstrumentSample[] = []
     let count = 0
-    for (const [bucket, le] of [...series.bounds.values, '+Inf'].entries()) {
+    for (const [bucket, bound] of [...series.bounds.values, Infinity].entries()) {
       count += series.countOf(bucket)
       const sample: InstrumentSample = {
-        labels: { ...labels, le },
+        labels: { ...labels, le: clientBound(bound) },
         value: count,
         metricName: `${this.exposedName}_bucket`,
       }
@@ -257,4 +267,18 @@ export class Histogram<Label extends string = never> extends Instrument<Label, H
     samples.push({ labels, value: count, metricName: `${this.exposedName}_count` })
     return samples
   }
+}
+
+/** Returns the labels of an exemplar that were given at the start and at the end of a timer. */
+function merged(start: ExemplarLabels | undefined, end: ExemplarLabels | undefined): ExemplarLabels | undefined {
+  return start && end ? { ...start, ...end } : (end ?? start)
+}
+
+/**
+ * Returns a boundary for the clients' own rendering. They write a number as JavaScript does, which for 1 is not what
+ * our exposition says, so it would be another series.
+ */
+function clientBound(bound: number): number | string {
+  const text = formatBound(bound)
+  return `${bound}` === text ? bound : text
 }

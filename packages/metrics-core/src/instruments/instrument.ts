@@ -31,6 +31,11 @@ export interface InstrumentOptions<Label extends string> {
   maxSeries?: number | false
   /** How the metric of several cluster workers is combined into one. @default 'sum' */
   aggregator?: Aggregator
+  /**
+   * The value is a state that nothing sets again (a version, what is in progress): `reset()` leaves it as it is.
+   * @default false
+   */
+  isState?: boolean
 }
 
 /** What all instruments of one application share. */
@@ -40,10 +45,8 @@ export interface InstrumentContext {
   constantLabels: Record<string, LabelValue>
   /** Called for each observation on an overflow series. */
   onOverflow(metric: string, maxSeries: number): void
-  /**
-   * Runs the application's collectors in at most `budgetMs`. Never rejects; returns `undefined` when there are none.
-   */
-  collect(budgetMs?: number): Promise<unknown> | undefined
+  /** Runs the application's collectors. Never rejects; returns `undefined` when there are none. */
+  collect(): Promise<unknown> | undefined
 }
 
 /** A part of an instrument that is exposed as a family of its own. */
@@ -81,14 +84,23 @@ export abstract class Instrument<Label extends string, S extends Series> {
   /** Labels on every series. */
   readonly constantLabels: Record<string, LabelValue>
 
-  #context: InstrumentContext
+  readonly #contexts = new Set<InstrumentContext>()
+  readonly #isState: boolean
   readonly #schema: LabelSchema<Label>
   #overflow: S | undefined
   /** Series that count against the cardinality limit. */
   #counted = 0
 
   constructor(options: InstrumentOptions<Label>, context: InstrumentContext, reservedLabel?: string) {
-    const { name, help, labelNames = [], unit, maxSeries = context.maxSeries, aggregator = 'sum' } = options
+    const {
+      name,
+      help,
+      labelNames = [],
+      unit,
+      maxSeries = context.maxSeries,
+      aggregator = 'sum',
+      isState = false,
+    } = options
     checkMetricName(name)
     if (typeof help !== 'string' || help === '') throw new InvalidOptionError('help', 'a non-empty string', help)
     if (maxSeries !== false && !(maxSeries >= 0)) throw new InvalidOptionError('maxSeries', 'a number ≥ 0', maxSeries)
@@ -105,18 +117,19 @@ export abstract class Instrument<Label extends string, S extends Series> {
     this.constantLabels = this.#schema.constantLabels
     this.aggregator = aggregator
     this.maxSeries = maxSeries === false ? Infinity : maxSeries
-    this.#context = context
+    this.#isState = isState
+    this.#contexts.add(context)
   }
 
-  /** The context of the application that asked for this instrument last. */
-  get context(): InstrumentContext {
-    return this.#context
+  /** The contexts of all live applications that have asked for this instrument. */
+  get contexts(): Iterable<InstrumentContext> {
+    return this.#contexts
   }
 
   /** Creates a series at zero. */
   protected abstract create(labels: Bytes): S
   /** Sets a series back to zero. */
-  protected abstract zero(series: S): void
+  protected abstract toZero(series: S): void
   /** Writes the exposition lines of a series; returns their number. */
   abstract write(writer: ByteWriter, series: S, exemplars: boolean): number
   /** Returns the samples of a series in prom-client's JSON form. */
@@ -162,9 +175,10 @@ export abstract class Instrument<Label extends string, S extends Series> {
     if (removed === this.#overflow) this.#overflow = undefined
   }
 
-  /** Sets every series back to zero. Prometheus sees a restart of the process. */
+  /** Sets every series back to zero, unless it is a state. Prometheus sees a restart of the process. */
   reset(): void {
-    for (const series of this.series.values()) this.zero(series)
+    if (this.#isState) return
+    for (const series of this.series.values()) this.toZero(series)
   }
 
   /**
@@ -172,7 +186,7 @@ export abstract class Instrument<Label extends string, S extends Series> {
    * it.
    */
   async get(): Promise<InstrumentFamily> {
-    await this.#context.collect()
+    await Promise.all(Array.from(this.#contexts, (context) => context.collect()))
     return { ...this.describe(), name: this.name }
   }
 
@@ -196,9 +210,14 @@ export abstract class Instrument<Label extends string, S extends Series> {
     }
   }
 
-  /** Makes another application the one that hears of overflow and whose collectors run. */
+  /** Adds an application, which hears of overflow and whose collectors run. */
   adopt(context: InstrumentContext): void {
-    this.#context = context
+    this.#contexts.add(context)
+  }
+
+  /** Forgets an application that has closed. */
+  release(context: InstrumentContext): void {
+    this.#contexts.delete(context)
   }
 
   protected find(labels: Labels<Label>): S {
@@ -236,7 +255,11 @@ export abstract class Instrument<Label extends string, S extends Series> {
     const key = this.#schema.encode(this.labelNames.map(() => OVERFLOW))
     const overflow = this.series.add(key, (labels) => this.create(labels))
     overflow.isReserved = true
-    const report = () => this.#context.onOverflow(this.exposedName, this.maxSeries)
+    const report = () => {
+      // Applications that share a registry share the counter too.
+      const [context] = this.#contexts
+      context?.onOverflow(this.exposedName, this.maxSeries)
+    }
     for (const observer of this.observers) {
       patch(overflow, observer, (observe) => {
         return function (this: unknown, ...args) {

@@ -28,6 +28,10 @@ export interface InstrumentRegistry {
   histogram<const Label extends string = never>(options: HistogramOptions<Label>): Histogram<Label>
   /** What these instruments share. Its `collect` does nothing until `createMetrics` sets it. */
   readonly context: InstrumentContext
+  /** Registers all instruments again when somebody has cleared the registry. */
+  restore(): void
+  /** Makes the instruments forget this application. */
+  release(): void
 }
 
 /** Creates the instruments' side of a registry; `labels` are on every series. */
@@ -38,10 +42,15 @@ export function createInstruments(
 ): InstrumentRegistry {
   const reportedMetrics = new Set<string>()
   const context: InstrumentContext = { maxSeries, constantLabels: labels, onOverflow, collect: () => undefined }
+  const made = new Map<string, AnyInstrument>()
   const overflow = getOrCreate(Counter<'metric'>, 'counter', definitions.overflow)
 
   return {
     context,
+    restore,
+    release() {
+      for (const instrument of made.values()) instrument.release(context)
+    },
     counter: (options) => getOrCreate(Counter, 'counter', options) as never,
     gauge: (options) => getOrCreate(Gauge, 'gauge', options) as never,
     histogram: (options) => getOrCreate(Histogram, 'histogram', options) as never,
@@ -52,22 +61,35 @@ export function createInstruments(
     type: string,
     options: InstrumentOptions<string>,
   ): Made {
+    restore()
     const known: unknown = registry.getSingleMetric(options.name)
     if (known instanceof Class) {
       known.assertSame(type, options)
       known.adopt(context)
+      made.set(options.name, known)
       return known
     }
     if (known !== undefined) {
       const other = isInstrument(known) ? `a ${known.type}` : 'registered by a Prometheus client'
       throw new MetricMismatchError(options.name, other, `a ${type}`)
     }
-    const made = new Class(options as never, context)
-    checkSampleNames(registry, made)
-    registry.registerMetric(made)
+    const instrument = new Class(options as never, context)
+    checkSampleNames(registry, instrument)
+    registry.registerMetric(instrument)
+    made.set(options.name, instrument)
+    const { labelNames, maxSeries, exposedName } = instrument
     // The overflow counter itself has no cardinality limit, so this never runs before `overflow` exists.
-    if (made.labelNames.length > 0 && Number.isFinite(made.maxSeries)) overflow.reserve({ metric: made.exposedName })
-    return made
+    if (labelNames.length > 0 && Number.isFinite(maxSeries)) overflow.reserve({ metric: exposedName })
+    return instrument
+  }
+
+  /** A registry without the first instrument was cleared, since nobody removes that one alone. */
+  function restore(): void {
+    if (made.size === 0 || registry.getSingleMetric(definitions.overflow.name) !== undefined) return
+    log.warn('the registry was cleared; its metrics are registered again, with the values that they had')
+    for (const [name, instrument] of made) {
+      if (registry.getSingleMetric(name) === undefined) registry.registerMetric(instrument)
+    }
   }
 
   function onOverflow(metric: string, limit: number): void {

@@ -24,9 +24,10 @@ export function addDefaultMetrics(metrics: Metrics): () => void {
   if (known !== undefined && !isInstrument(known)) return () => {}
 
   const stops = [
+    // First, so that it does not see the files that the others read.
+    addResources(metrics),
     addProcess(metrics),
     addMemory(metrics),
-    addResources(metrics),
     addGarbageCollection(metrics),
     addEventLoop(metrics),
   ]

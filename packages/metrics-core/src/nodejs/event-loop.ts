@@ -13,6 +13,9 @@ import { definitions } from './metrics.ts'
  */
 const DELAY_WINDOW_MS = 5000
 
+/** Interval of the samples. Node.js measures from one sample to the next, so each includes the interval. */
+const RESOLUTION_MS = 10
+
 /**
  * Adds the metrics of the event loop, read by the collector `event_loop`; the function returned stops the histogram of
  * delays.
@@ -29,12 +32,12 @@ export function addEventLoop(metrics: Metrics): () => void {
     p99: metrics.gauge(definitions.lagP99),
   }
   const utilization = metrics.gauge(definitions.utilization)
-  const histogram = monitorEventLoopDelay({ resolution: 10 })
+  const histogram = monitorEventLoopDelay({ resolution: RESOLUTION_MS })
   histogram.enable()
   let windowStart = -Infinity
   let lastUtilization = performance.eventLoopUtilization()
 
-  const remove = metrics.collector('event_loop', async () => {
+  const collect = async () => {
     const start = performance.now()
     if (start - windowStart > DELAY_WINDOW_MS) {
       windowStart = start
@@ -42,7 +45,8 @@ export function addEventLoop(metrics: Metrics): () => void {
     }
     await setImmediate()
     lag.set((performance.now() - start) / 1000)
-  })
+  }
+  const remove = metrics.collector('event_loop', collect, { isObserver: true })
   return () => {
     histogram.disable()
     remove()
@@ -54,13 +58,18 @@ export function addEventLoop(metrics: Metrics): () => void {
     lastUtilization = now
     // The minimum of an empty histogram is 9e18, its mean NaN.
     if (histogram.count === 0) return
-    delays.min.set(histogram.min / 1e9)
-    delays.max.set(histogram.max / 1e9)
-    delays.mean.set(histogram.mean / 1e9)
+    delays.min.set(delaySeconds(histogram.min))
+    delays.max.set(delaySeconds(histogram.max))
+    delays.mean.set(delaySeconds(histogram.mean))
     delays.deviation.set(histogram.stddev / 1e9)
-    delays.p50.set(histogram.percentile(50) / 1e9)
-    delays.p90.set(histogram.percentile(90) / 1e9)
-    delays.p99.set(histogram.percentile(99) / 1e9)
+    delays.p50.set(delaySeconds(histogram.percentile(50)))
+    delays.p90.set(delaySeconds(histogram.percentile(90)))
+    delays.p99.set(delaySeconds(histogram.percentile(99)))
     histogram.reset()
   }
+}
+
+/** A timer can fire a little early, but a delay is never negative. */
+function delaySeconds(nanoseconds: number): number {
+  return Math.max(0, nanoseconds / 1e9 - RESOLUTION_MS / 1000)
 }

@@ -28,6 +28,7 @@ export const definitions = {
     type: 'gauge',
     name: 'process_start_time_seconds',
     help: 'Start time of the process in seconds since the epoch.',
+    isState: true,
     aggregator: 'omit',
   },
   openDescriptors: {
@@ -215,6 +216,7 @@ export const definitions = {
     name: 'nodejs_version_info',
     help: 'Node.js version; always 1.',
     labelNames: ['version', 'major', 'minor', 'patch'],
+    isState: true,
     maxSeries: false,
     aggregator: 'first',
   },

@@ -23,7 +23,7 @@ export function addProcess(metrics: Metrics): () => void {
         }
       : undefined
 
-  return metrics.collector('process', async () => {
+  const collect = async () => {
     const usage = process.cpuUsage()
     raise(user.labels(), usage.user / 1e6)
     raise(system.labels(), usage.system / 1e6)
@@ -36,7 +36,8 @@ export function addProcess(metrics: Metrics): () => void {
     descriptors.open.set(open)
     descriptors.max.set(max)
     descriptors.ratio.set(open / max)
-  })
+  }
+  return metrics.collector('process', collect, { isObserver: true })
 }
 
 /** Adds what stays the same. */

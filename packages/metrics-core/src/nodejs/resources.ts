@@ -20,16 +20,26 @@ export function addResources(metrics: Metrics): () => void {
     (() => object[]) | undefined
   >
 
-  return metrics.collector('resources', () => {
+  const collect = () => {
     setCounts(gauges.resources, process.getActiveResourcesInfo())
     if (handles) setCounts(gauges.handles, handles.call(process).map(typeOf))
     if (requests) setCounts(gauges.requests, requests.call(process).map(typeOf))
-  })
+  }
+  return metrics.collector('resources', collect, { isObserver: true })
 }
 
+/** Sets the counts. A list can have hundreds of thousands of elements; those of one type stand together. */
 function setCounts(gauge: Gauge<'type'>, types: string[]): void {
+  const counts = new Map<string, number>()
+  let start = 0
+  for (let index = 1; index <= types.length; index += 1) {
+    const type = types[start]!
+    if (types[index] === type) continue
+    counts.set(type, (counts.get(type) ?? 0) + index - start)
+    start = index
+  }
   gauge.reset()
-  for (const type of types) gauge.labels({ type }).inc()
+  for (const [type, count] of counts) gauge.labels({ type }).set(count)
 }
 
 function typeOf(thing: object): string {

@@ -12,10 +12,13 @@ import { metricsOf } from './families.ts'
 
 /** Neither function rejects. Both return `undefined` when there is nothing to wait for. */
 export interface Collection {
-  /** Runs the collectors of this application and of all that share its registry, and reads the clients' metrics. */
+  /**
+   * Runs the collectors of this application and of all that share its registry, and reads the clients' metrics.
+   * Resolves when all have ended or missed their deadline, at the latest after `budgetMs`; the collection goes on.
+   */
   collect(budgetMs: number): Promise<unknown> | undefined
   /** Runs the collectors of this application only. */
-  runCollectors(budgetMs?: number): Promise<unknown> | undefined
+  runCollectors(): Promise<unknown> | undefined
   /** Ends all waiting. */
   close(): void
 }
@@ -25,46 +28,48 @@ export function createCollection(
   registry: RegistryLike,
   context: InstrumentContext,
   collectors: Collectors,
-  collectorTimeoutMs: number,
 ): Collection {
   const waiting = new Set<() => void>()
+  let observing: Promise<unknown> | undefined
   let running: Promise<unknown> | undefined
   let collecting: Promise<unknown> | undefined
 
   return {
-    /** The first caller starts the collection; the others share it, and wait no longer than their own budget. */
     collect(budgetMs) {
-      collecting ??= collectAll(budgetMs)?.finally(() => {
+      collecting ??= collectAll()?.finally(() => {
         collecting = undefined
       })
       return collecting && withDeadline(collecting, budgetMs, waiting)
     },
 
-    runCollectors(budgetMs = collectorTimeoutMs) {
-      running ??= collectors.run(budgetMs)?.finally(() => {
-        running = undefined
-      })
-      return running && withDeadline(running, budgetMs, waiting)
-    },
+    runCollectors,
 
     close() {
       for (const stop of waiting) stop()
     },
   }
 
-  function collectAll(budgetMs: number): Promise<unknown> | undefined {
+  function runCollectors(): Promise<unknown> | undefined {
+    running ??= runAll()?.finally(() => {
+      running = undefined
+    })
+    return running
+  }
+
+  /** The observers of the process run before everything else, so that they do not see the collection itself. */
+  function runAll(): Promise<unknown> | undefined {
+    observing = collectors.observe()
+    return observing === undefined ? collectors.run() : observing.then(() => collectors.run())
+  }
+
+  function collectAll(): Promise<unknown> | undefined {
     const { instruments, clientMetrics } = metricsOf(registry)
     // Other applications that share the registry have instruments in it, and collectors behind them.
     const contexts = new Set([context])
-    for (const instrument of instruments) contexts.add(instrument.context)
-
-    const pending: Array<Promise<unknown>> = []
-    const reading = collectors.read(clientMetrics, budgetMs)
-    if (reading !== undefined) pending.push(reading)
-    for (const one of contexts) {
-      const collected = one.collect(budgetMs)
-      if (collected !== undefined) pending.push(collected)
-    }
-    return pending.length > 0 ? Promise.all(pending) : undefined
+    for (const instrument of instruments) for (const one of instrument.contexts) contexts.add(one)
+    const pending = [...contexts].map((one) => one.collect())
+    const read = () => collectors.read(clientMetrics)
+    pending.push(observing === undefined || clientMetrics.length === 0 ? read() : observing.then(read))
+    return pending.some((one) => one !== undefined) ? Promise.all(pending) : undefined
   }
 }

@@ -17,7 +17,10 @@ export interface ExposeOptions {
   accept?: string | undefined
   /** Restricts the exposition to metrics of these names. @default all */
   names?: readonly string[] | undefined
-  /** Milliseconds that collectors may take. @default `collectorTimeoutMs` */
+  /**
+   * Milliseconds to wait for collectors. Those that take longer go on, and show their last values.
+   * @default `collectorTimeoutMs`
+   */
   budgetMs?: number | undefined
 }
 

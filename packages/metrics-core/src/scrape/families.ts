@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { LabelValue } from '../encoding/labels.ts'
+import { isLabelName, isMetricName, type LabelValue } from '../encoding/labels.ts'
 import type { ClientMetric, Family } from '../instruments/family.ts'
 import { type AnyInstrument, isInstrument } from '../instruments/instrument.ts'
 import type { RegistryLike } from '../options.ts'
@@ -29,26 +29,34 @@ export function familiesOf(
   lastRead: (metric: ClientMetric) => Family | undefined,
 ): Array<AnyInstrument | Family> {
   const families: Array<AnyInstrument | Family> = []
+  const names = new Set<string>()
   for (const metric of registry.getMetricsAsArray() as Array<AnyInstrument | ClientMetric>) {
     if (isInstrument(metric)) {
       families.push(hasConstantLabels(metric, labels) ? metric : withoutConstantLabels(metric))
       continue
     }
     const family = lastRead(metric)
-    if (family !== undefined) families.push({ ...family, name: registeredName(registry, metric) })
+    if (family === undefined) continue
+    const name = registeredName(registry, metric, family)
+    // A metric without a name of its own can take one that is taken.
+    if (names.has(name) || (metric.name !== name && isInstrument(registry.getSingleMetric(name)))) continue
+    names.add(name)
+    families.push({ ...family, name })
   }
   return families
 }
 
 /**
  * Returns the labels of every series: those set on the registry itself, then `labels`. Both clients keep the former
- * under this name.
+ * under this name, and check none of them.
  */
 export function constantLabelsOf(
   registry: RegistryLike,
   labels: Record<string, LabelValue>,
 ): Record<string, LabelValue> {
-  return { ...(registry as { _defaultLabels?: Record<string, LabelValue> })._defaultLabels, ...labels }
+  const { _defaultLabels = {} } = registry as { _defaultLabels?: Record<string, LabelValue> }
+  // Prometheus would drop the whole exposition for one name that it refuses.
+  return { ...Object.fromEntries(Object.entries(_defaultLabels).filter(([name]) => isLabelName(name))), ...labels }
 }
 
 /**
@@ -80,7 +88,8 @@ function withoutConstantLabels(instrument: AnyInstrument): Family {
  * Returns the name under which a client's metric was registered: the clients' OpenMetrics rendering cuts `_total` off a
  * counter's own name for good.
  */
-function registeredName(registry: RegistryLike, metric: ClientMetric): string {
+function registeredName(registry: RegistryLike, metric: ClientMetric, family: Family): string {
+  if (!isMetricName(metric.name)) return family.name
   const whole = `${metric.name}_total`
   return registry.getSingleMetric(whole) === metric ? whole : metric.name
 }

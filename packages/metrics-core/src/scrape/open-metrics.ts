@@ -1,8 +1,8 @@
 /**
- * What OpenMetrics 1.0 refuses and text 0.0.4 allows: a counter without `_total`, sums and quantiles below zero, and a
- * name that another type claims by a suffix (gauge `jobs` beside counter `jobs_total`). Prometheus drops the whole
+ * What OpenMetrics 1.0 refuses and text 0.0.4 allows: a counter without `_total`, buckets and quantiles below zero, and
+ * a name that another type claims by a suffix (gauge `jobs` beside counter `jobs_total`). Prometheus drops the whole
  * exposition for one of them, so such a family is exposed as type `unknown`, one family for each name of its samples.
- * The numbers are the same.
+ * The numbers are the same. Only a sum below zero is left out, with the count, which is that of the bucket +Inf.
  *
  * @module
  */
@@ -66,10 +66,26 @@ function claimedNames(family: AnyInstrument | Family): string[] {
 export function isIrregular(family: AnyInstrument | Family): boolean {
   if (family.type === 'counter' && !familyName(family).endsWith('_total')) return true
   if (family instanceof Histogram) {
-    for (const { sum, bounds } of family.series.values()) {
-      if (!(sum >= 0) || bounds.values[0]! < 0) return true
-    }
+    for (const { bounds } of family.series.values()) if (bounds.values[0]! < 0) return true
   }
-  if (isInstrument(family) || !['counter', 'histogram', 'summary'].includes(family.type)) return false
-  return (family.values ?? []).some(({ value, labels }) => !(value >= 0) || Number(labels?.le) < 0)
+  if (isInstrument(family)) return false
+  if (['info', 'stateset', 'gaugehistogram'].includes(family.type)) return true
+  if (!['counter', 'histogram', 'summary'].includes(family.type)) return false
+  const isSum = ({ metricName }: Sample) => family.type === 'histogram' && metricName === `${family.name}_sum`
+  return (family.values ?? []).some((sample) => !(sample.value >= 0 || isSum(sample)) || Number(sample.labels?.le) < 0)
+}
+
+/**
+ * Returns a client's histogram without the sums and counts of label sets whose sum is below zero. Its type stays,
+ * whatever is observed.
+ */
+export function withoutNegativeSums(family: Family): Family {
+  if (family.type !== 'histogram') return family
+  const { name, values = [] } = family
+  const keyOf = ({ labels: { le: _le, ...labels } = {} }: Sample) => JSON.stringify(Object.entries(labels).sort())
+  const isNegative = ({ metricName, value }: Sample) => metricName === `${name}_sum` && !(value >= 0)
+  const negative = new Set(values.filter(isNegative).map(keyOf))
+  if (negative.size === 0) return family
+  const isBucket = ({ metricName }: Sample) => metricName === `${name}_bucket`
+  return { ...family, values: values.filter((sample) => isBucket(sample) || !negative.has(keyOf(sample))) }
 }

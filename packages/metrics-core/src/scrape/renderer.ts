@@ -11,7 +11,8 @@ import { ByteWriter, toBytes } from '../encoding/writer.ts'
 import { formatExemplar } from '../instruments/exemplar.ts'
 import type { Family, Sample } from '../instruments/family.ts'
 import { type AnyInstrument, familyName, isInstrument } from '../instruments/instrument.ts'
-import { createClashFinder, isIrregular, splitFamily } from './open-metrics.ts'
+import { textType } from './foreign.ts'
+import { createClashFinder, isIrregular, splitFamily, withoutNegativeSums } from './open-metrics.ts'
 
 /** A rendered exposition. */
 export interface Rendered {
@@ -52,7 +53,8 @@ export function createRenderer(): (
     for (const family of all) {
       const isDegraded = openMetrics && (clashing.has(familyName(family)) || isIrregular(family))
       if (!isInstrument(family)) {
-        for (const part of isDegraded ? splitFamily(family) : [family]) await writeFamily(part, family.type)
+        const whole = openMetrics ? withoutNegativeSums(family) : family
+        for (const part of isDegraded ? splitFamily(family) : [whole]) await writeFamily(part, family.type)
       } else if (isDegraded) {
         for (const part of family.unknownFamilies) {
           writer.text(header(part.name, family.help, 'unknown', undefined, openMetrics))
@@ -86,8 +88,7 @@ export function createRenderer(): (
     async function writeFamily(family: Family, type: string): Promise<void> {
       const { name, help, unit, values = [] } = family
       const exemplars = openMetrics && (family.type === 'counter' || family.type === 'histogram')
-      // The help of a metric that an application implemented itself need not be a string.
-      writer.text(header(name, `${help}`, family.type, unit, openMetrics))
+      writer.text(header(name, help, family.type, unit, openMetrics))
       for (const sample of values) {
         writer.text(sampleText(name, type, sample, constantLabels, exemplars))
         series += 1
@@ -109,7 +110,8 @@ export function createRenderer(): (
 
 function header(name: string, help: string, type: string, unit: string | undefined, openMetrics: boolean): string {
   const family = openMetrics && type === 'counter' ? name.replace(/_total$/, '') : name
-  const typeName = openMetrics && type === 'untyped' ? 'unknown' : type
+  const openMetricsType = type === 'untyped' ? 'unknown' : type
+  const typeName = openMetrics ? openMetricsType : textType(type)
   const unitLine = openMetrics && unit !== undefined ? `# UNIT ${family} ${unit}\n` : ''
   return `# HELP ${family} ${escapeHelp(help, openMetrics)}\n# TYPE ${family} ${typeName}\n${unitLine}`
 }

@@ -173,34 +173,53 @@ t.test('exemplars show in OpenMetrics only: the last one of a counter, and the l
   histogram.observe({ value: 1.5, exemplarLabels: { trace_id: 'old' } })
   histogram.startTimer()({}, { trace_id: 'fast' })
   histogram.labels().observe(1.25, { trace_id: 'new' })
+  for (const nothing of [{}, null, { trace_id: undefined }]) counter.labels('2').inc(0, nothing as never)
+  histogram.startTimer({}, { trace_id: 'start' })({}, { span_id: 'end' })
   await samples(metrics, '')
   const time = String.raw`\d+(\.\d+)?$`
   const open = [...(await samples(metrics, 'c_', OPEN_METRICS)), ...(await samples(metrics, 'h_', OPEN_METRICS))]
   t.match(open, [
     new RegExp(String.raw`^c_total\{a="1"\} 2 # \{trace_id="first"\} 2 ${time}`),
-    new RegExp(String.raw`^c_total\{a="2"\} 3 # \{trace_id="a\\"b\\n"\} 3 ${time}`),
-    new RegExp(String.raw`^h_bucket\{le="1.0"\} 1 # \{trace_id="fast"\} \S+ ${time}`),
-    new RegExp(String.raw`^h_bucket\{le="2.0"\} 3 # \{trace_id="new"\} 1.25 ${time}`),
-    /^h_bucket\{le="\+Inf"\} 3$/,
+    new RegExp(String.raw`^c_total\{a="2"\} 3 # \{trace_id="a_b_"\} 3 ${time}`),
+    new RegExp(String.raw`^h_bucket\{le="1.0"\} 2 # \{trace_id="start",span_id="end"\} \S+ ${time}`),
+    new RegExp(String.raw`^h_bucket\{le="2.0"\} 4 # \{trace_id="new"\} 1.25 ${time}`),
+    /^h_bucket\{le="\+Inf"\} 4$/,
     /^h_sum \S+$/,
-    'h_count 3',
+    'h_count 4',
   ])
   t.ok((await samples(metrics, '')).every((line) => !line.includes('trace_id')))
 })
 
-t.test('an exemplar that OpenMetrics refuses throws, and nothing is counted', async (t) => {
+t.test('an exemplar that OpenMetrics refuses is left out, and the observation counts', async (t) => {
   const { metrics } = await build(t)
   const counter = metrics.counter({ name: 'c_total', help: 'C.' })
   const histogram = metrics.histogram({ name: 'h', help: 'H.' })
-  for (const [exemplarLabels, code] of [
-    [{ trace_id: 'x'.repeat(121) }, 'METRICS_ERR_EXEMPLAR'],
-    [{ trace_id: `${'x'.repeat(116)}\0` }, 'METRICS_ERR_EXEMPLAR'],
-    [{ 'trace-id': 'x' }, 'METRICS_ERR_NAME'],
-  ] as const) {
-    t.throws(() => counter.inc({ value: 1, exemplarLabels: exemplarLabels as never }), { code })
-    t.throws(() => histogram.observe({ value: 1, exemplarLabels: exemplarLabels as never }), { code })
+  const kept = { trace_id: 'x'.repeat(120) }
+  counter.inc({ exemplarLabels: kept })
+  histogram.observe({ value: 1, exemplarLabels: kept })
+  const refused: unknown[] = [
+    { trace_id: 'x'.repeat(121) },
+    { trace_id: `${'x'.repeat(116)}\0` },
+    { 'trace-id': 'x' },
+    { __name__: 'x' },
+    { '': 'x' },
+    { le: '5' },
+    { quantile: '5' },
+    { trace_id: { toString: undefined } },
+    JSON.parse('{"__proto__":"x"}'),
+    'trace',
+    7,
+    {},
+    null,
+  ]
+  for (const exemplarLabels of refused) {
+    counter.inc({ value: 1, exemplarLabels: exemplarLabels as never })
+    histogram.observe({ value: 1, exemplarLabels: exemplarLabels as never })
   }
-  t.same([counter.labels().value, histogram.labels().count], [0, 0])
+  const count = refused.length + 1
+  t.same([counter.labels().value, histogram.labels().count], [count, count])
+  const open = [...(await samples(metrics, 'c_', OPEN_METRICS)), ...(await samples(metrics, 'h_', OPEN_METRICS))]
+  t.equal(open.filter((line) => line.includes(` # {trace_id="${kept.trace_id}"}`)).length, 2, 'a real one stays')
   t.doesNotThrow(() => counter.inc({ exemplarLabels: { trace_id: '😀'.repeat(120) } }))
 })
 

@@ -62,15 +62,75 @@ t.test('wrong names, help texts, units, limits and labels fail when the instrume
   t.doesNotThrow(() => metrics.counter({ name: 'c_seconds_total', help: 'C.', unit: 'seconds', labelNames: ['le'] }))
 })
 
-t.test('registry.resetMetrics() and registry.clear() apply to the instruments', async (t) => {
+t.test('registry.resetMetrics() sets what was counted to zero, and leaves what is a state', async (t) => {
   const registry = new Registry()
-  const { metrics } = await build(t, { registry })
+  const { metrics } = await build(t, { registry, defaultMetrics: true })
   const counter = metrics.counter({ name: 'c_total', help: 'C.' })
+  const open = metrics.gauge({ name: 'connections_open', help: 'G.', isState: true })
   counter.inc(3)
+  open.inc()
+  const facts = async () => [
+    ...(await samples(metrics, 'app_info')),
+    ...(await samples(metrics, 'nodejs_version_info')),
+    ...(await samples(metrics, 'process_start_time_seconds')),
+    ...(await samples(metrics, 'process_max_fds')),
+  ]
+  const before = await facts()
   registry.resetMetrics()
   t.same(await samples(metrics, 'c_'), ['c_total 0'])
+  t.same(await facts(), before)
+  open.dec()
+  t.same(await samples(metrics, 'connections_open'), ['connections_open 0'])
+})
+
+t.test('a registry that somebody clears gets the instruments back, with what they have counted', async (t) => {
+  const registry = new Registry()
+  const { metrics } = await build(t, { registry, defaultMetrics: true })
+  const counter = metrics.counter({ name: 'c_total', help: 'C.' })
+  const series = counter.labels()
+  series.inc()
   registry.clear()
-  counter.inc()
-  t.same(await samples(metrics, ''), [''])
+  series.inc()
+  t.same(await samples(metrics, 'c_'), ['c_total 2'])
+  t.equal((await samples(metrics, 'metrics_collector_success')).length > 3, true, 'collectors run on')
+
+  registry.clear()
+  t.equal(metrics.counter({ name: 'c_total', help: 'C.' }), counter)
+  t.equal(registry.getSingleMetric('c_total'), counter)
+
+  registry.removeSingleMetric('c_total')
+  t.same(await samples(metrics, 'c_'), [], 'one metric that is removed stays away')
   t.not(metrics.counter({ name: 'c_total', help: 'C.' }), counter)
+})
+
+t.test('the collectors of all applications with one registry run for it, until they close', async (t) => {
+  const registry = new Registry()
+  const apps = [await build(t, { registry }), await build(t, { registry })]
+  const runs = [0, 0]
+  for (const [index, { metrics }] of apps.entries()) {
+    metrics.gauge({ name: 'depth', help: 'D.' })
+    metrics.collector(`depth_${index}`, () => {
+      runs[index]! += 1
+    })
+  }
+  await registry.metrics()
+  t.ok(runs.every((count) => count > 0))
+  await apps[1]!.close()
+  const [before, closed] = runs
+  await registry.metrics()
+  t.ok(runs[0]! > before!, 'the first one runs on')
+  t.equal(runs[1], closed)
+})
+
+t.test('default labels that Prometheus refuses, set on the registry later, are left out', async (t) => {
+  const registry = new Registry()
+  const { metrics } = await build(t, { registry })
+  metrics.histogram({ name: 'h', help: 'H.', buckets: [1] }).observe(2)
+  registry.setDefaultLabels({ 'service.name': 'x', le: '7', quantile: '7', __name__: 'y', fine: 'yes' } as object)
+  t.same(await samples(metrics, 'h_'), [
+    'h_bucket{fine="yes",le="1.0"} 0',
+    'h_bucket{fine="yes",le="+Inf"} 1',
+    'h_sum{fine="yes"} 2',
+    'h_count{fine="yes"} 1',
+  ])
 })

@@ -1,5 +1,6 @@
+import { readFile } from 'node:fs/promises'
 import { performance } from 'node:perf_hooks'
-import { readValue } from '@data20/dev-services'
+import { readValue, until } from '@data20/dev-services'
 import t from 'tap'
 import { build, observeCollections, scrape } from '../helpers.ts'
 
@@ -21,6 +22,45 @@ t.test('the default metrics agree with what Node.js says of this process', async
   const utilization = readValue(text, 'nodejs_eventloop_utilization_ratio')!
   t.ok(utilization > 0 && utilization <= 1, `${utilization}`)
 })
+
+t.test('what collectors do is not in the numbers of the event loop and of the resources', async (t) => {
+  const app = await build(t, { defaultMetrics: true })
+  app.metrics.collector('busy', async () => {
+    const start = performance.now()
+    while (performance.now() - start < 1000);
+    await readFile('/proc/self/status').catch(() => {})
+  })
+  const timers = Array.from({ length: 3 }, () => setTimeout(() => {}, 1e6))
+  t.teardown(() => timers.forEach(clearTimeout))
+  const truth = countOf(process.getActiveResourcesInfo(), 'Timeout')
+  const reads = countOf(process.getActiveResourcesInfo(), 'FSReqPromise')
+  const text = await scrape(app)
+  t.ok(readValue(text, 'nodejs_eventloop_lag_seconds')! < 0.5, 'the collector holds the event loop for a second')
+  t.equal(readValue(text, 'nodejs_active_resources{type="Timeout"}'), truth)
+  t.ok((readValue(text, 'nodejs_active_resources{type="FSReqPromise"}') ?? 0) <= reads)
+})
+
+t.test('the delay of an idle event loop is near zero, without the interval of its samples', async (t) => {
+  const app = await build(t, { defaultMetrics: true })
+  const text = await until('samples of the delay', async () => {
+    const text = await scrape(app)
+    return readValue(text, 'nodejs_eventloop_lag_max_seconds') === undefined ? undefined : text
+  })
+  const min = readValue(text, 'nodejs_eventloop_lag_min_seconds')!
+  t.ok(min >= 0 && min < 0.008, `${min} s`)
+})
+
+t.test('300,000 timers are counted by type', async (t) => {
+  const app = await build(t, { defaultMetrics: true })
+  const before = countOf(process.getActiveResourcesInfo(), 'Timeout')
+  const timers = Array.from({ length: 300_000 }, () => setTimeout(() => {}, 1e6))
+  t.teardown(() => timers.forEach(clearTimeout))
+  t.equal(readValue(await scrape(app), 'nodejs_active_resources{type="Timeout"}'), before + 300_000)
+})
+
+function countOf(types: string[], wanted: string): number {
+  return types.filter((type) => type === wanted).length
+}
 
 t.test('every garbage collection is counted', async (t) => {
   const app = await build(t, { defaultMetrics: true })

@@ -126,26 +126,44 @@ t.test('a collector that fails again and again is logged once, and scrapes are n
   )
 })
 
-t.test(
-  'collectors get nine tenths of the timeout that the scraper announces, and never more than their own',
-  async (t) => {
-    const app = await build(t, { collectorTimeoutMs: 50_000 })
-    const budgets: number[] = []
-    app.metrics.collector('hangs', (signal, budgetMs) => {
-      budgets.push(budgetMs)
-      if (budgets.length > 1) return
-      return new Promise((resolve) => signal.addEventListener('abort', () => resolve()))
+t.test('a scraper that announces a short timeout waits less, and takes nothing from others', async (t) => {
+  const app = await build(t, { collectorTimeoutMs: 50_000 })
+  const length = app.metrics.gauge({ name: 'queue_length', help: 'Jobs.' })
+  const budgets: number[] = []
+  let aborted = 0
+  let gate = createGate()
+  app.metrics.collector('slow', async (signal, budgetMs) => {
+    let hasEnded = false
+    signal.addEventListener('abort', () => {
+      if (!hasEnded) aborted += 1
     })
-    const start = performance.now()
-    const text = await scrape(app, { 'x-prometheus-scrape-timeout-seconds': '0.1' })
-    t.ok(performance.now() - start < 50_000, `${performance.now() - start} ms`)
-    t.match(text, 'metrics_collector_success{collector="hangs"} 0')
-    for (const header of ['', '0', '-1', 'soon', '60']) {
-      await scrape(app, { 'x-prometheus-scrape-timeout-seconds': header })
-    }
-    t.same(budgets, [90, 50_000, 50_000, 50_000, 50_000, 50_000])
-  },
-)
+    budgets.push(budgetMs)
+    await gate.opened
+    length.set(budgets.length)
+    hasEnded = true
+  })
+
+  for (const header of ['0.001', '1e-9', '0.1']) {
+    gate = createGate()
+    const run = budgets.length + 1
+    const first = scrape(app, { 'x-prometheus-scrape-timeout-seconds': header })
+    await until('the collector to run', () => budgets.length === run)
+    const joined = scrape(app, { 'x-prometheus-scrape-timeout-seconds': '60' })
+    await first
+    gate.open()
+    const text = await joined
+    t.match(text, 'metrics_collector_success{collector="slow"} 1')
+    t.match(text, `\nqueue_length ${budgets.length}\n`, 'it waited for the value of this collection')
+  }
+  for (const header of ['', '0', '-1', 'soon', 'NaN', 'Infinity', '60']) {
+    await scrape(app, { 'x-prometheus-scrape-timeout-seconds': header })
+  }
+  t.same(
+    budgets,
+    budgets.map(() => 50_000),
+  )
+  t.equal(aborted, 0)
+})
 
 t.test('a collector that is removed, even while it runs, does not run again and leaves no series', async (t) => {
   const app = await build(t, { collectorTimeoutMs: 60_000 })
@@ -200,6 +218,38 @@ t.test('a scrape that shares a collection waits no longer than its own deadline'
   gate.open()
   await patient
   t.same(order, ['hasty', 'patient'])
+})
+
+t.test('what looks at the process runs before all else, and sees nothing of the collection', async (t) => {
+  const registry = new CLIENTS['prom-client']!.Registry()
+  const app = await build(t, { registry })
+  const order: string[] = []
+  const collect = () => void order.push('client')
+  new CLIENTS['prom-client']!.Gauge({ name: 'their_gauge', help: 'H.', registers: [registry], collect })
+  app.metrics.collector('other', () => void order.push('other'))
+  app.metrics.collector(
+    'observer',
+    async () => {
+      await turn()
+      order.push('observer')
+    },
+    { isObserver: true },
+  )
+  await scrape(app)
+  t.equal(order[0], 'observer')
+  t.same(order.slice(1).sort(), ['client', 'other'])
+})
+
+t.test('the time of the last success is absent before the first', async (t) => {
+  const app = await build(t)
+  let isBroken = true
+  app.metrics.collector('late', () => {
+    if (isBroken) throw new Error('not yet')
+  })
+  const LAST = /metrics_collector_last_success_timestamp_seconds\{collector="late"\} \d/
+  t.notMatch(await scrape(app), LAST)
+  isBroken = false
+  t.match(await scrape(app), LAST)
 })
 
 for (const [name, client] of Object.entries(CLIENTS)) {
