@@ -45,6 +45,8 @@ const PANEL_QUERIES = panelQueries()
 /** Metrics that may be 0, and why. Every other panel must show what was sent. */
 const QUIET: Record<string, string> = {
   db_slow_queries: 'no query takes a second',
+  'result!="acquired"': 'every caller gets a connection',
+  db_connections_idle_in_transaction: 'no transaction idles',
   queue_tasks_stalled_total: 'no worker is lost before the end',
   queue_paused: 'nobody pauses it',
   queue_worker_paused: 'nobody pauses a worker',
