@@ -3,14 +3,16 @@
  *
  * @module
  */
-import type { EvictionReason } from './metrics.ts'
+import type { EvictionReason, Result } from './metrics.ts'
 import type { ObservableCache, ObserveOptions } from './options.ts'
 
 /** The events that an adapter reports. */
 export interface CacheEvents {
-  hit(): void
-  miss(): void
-  evicted(reason: EvictionReason): void
+  /** Lookups that have ended, one for each key. */
+  answered(result: Result, count?: number): void
+  evicted(reason: EvictionReason, count?: number): void
+  /** A value was loaded, or failed to be, in this time. */
+  loaded(seconds: number): void
 }
 
 /** A cache under observation. */

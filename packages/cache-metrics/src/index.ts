@@ -10,9 +10,15 @@ import fp from 'fastify-plugin'
 import type { WatchedCache } from './adapter.ts'
 import { watchCache } from './adapters/index.ts'
 import { CacheError } from './errors.ts'
-import { createInstruments } from './instruments.ts'
+import { countLookups, createInstruments } from './instruments.ts'
 import type { EvictionReason } from './metrics.ts'
-import { type CacheMetricsOptions, type ObservableCache, type ObserveOptions, resolveOptions } from './options.ts'
+import {
+  type CacheMetricsOptions,
+  type CacheWithOptions,
+  type ObservableCache,
+  type ObserveOptions,
+  resolveOptions,
+} from './options.ts'
 
 /** The decorator `fastify.cacheMetrics`. */
 export interface CacheMetrics {
@@ -48,16 +54,17 @@ async function cacheMetrics(fastify: FastifyInstance, options: CacheMetricsOptio
   for (const type of types) reserve(type)
 
   fastify.decorate('cacheMetrics', { record, observe, load })
-  for (const [type, cache] of Object.entries(caches)) observe(type, cache)
+  for (const [type, cache] of Object.entries(caches)) {
+    if (hasOptions(cache)) observe(type, cache.cache, cache)
+    else observe(type, cache)
+  }
 
   fastify.addHook('onClose', async () => {
     for (const stop of release.reverse()) stop()
   })
 
   function record(type: string, hit: boolean): void {
-    const { hits, misses } = seriesOf(type)
-    if (hit) hits.inc()
-    else misses.inc()
+    countLookups(seriesOf(type), hit ? 'hit' : 'miss')
   }
 
   function observe(type: string, cache: ObservableCache, observeOptions: ObserveOptions = {}): void {
@@ -67,15 +74,16 @@ async function cacheMetrics(fastify: FastifyInstance, options: CacheMetricsOptio
     if ([...cacheByType.values()].includes(cache)) throw new CacheError(type, 'a cache of one type', 'a known one')
     cacheByType.set(type, cache)
 
-    const { hits, misses } = reserve(type)
+    const series = reserve(type)
     const evictionsByReason = new Map<EvictionReason, CounterSeries>()
     const watched = watchCache(
       cache,
       {
-        hit: () => hits.inc(),
-        miss: () => misses.inc(),
+        answered: (result, count) => countLookups(series, result, count),
         // A newer lru-cache may have a reason that this version does not know. The cardinality limit applies to it.
-        evicted: (reason) => (evictionsByReason.get(reason) ?? evictions.labels({ cache_type: type, reason })).inc(),
+        evicted: (reason, count) =>
+          (evictionsByReason.get(reason) ?? evictions.labels({ cache_type: type, reason })).inc(count),
+        loaded: (seconds) => series.load.observe(seconds),
       },
       observeOptions,
     )
@@ -107,6 +115,15 @@ async function cacheMetrics(fastify: FastifyInstance, options: CacheMetricsOptio
   }
 }
 
+function hasOptions(cache: ObservableCache | CacheWithOptions): cache is CacheWithOptions {
+  return (
+    typeof (cache as Partial<ObservableCache> | null)?.get !== 'function' &&
+    (cache as object | null) !== null &&
+    typeof cache === 'object' &&
+    'cache' in cache
+  )
+}
+
 const plugin: FastifyPluginAsync<CacheMetricsOptions> = fp(cacheMetrics, {
   name: '@data20/cache-metrics',
   fastify: '5.x',
@@ -114,5 +131,5 @@ const plugin: FastifyPluginAsync<CacheMetricsOptions> = fp(cacheMetrics, {
 
 export { type Dispose, disposeHook } from './adapters/lru-cache.ts'
 export { CacheError } from './errors.ts'
-export type { CacheMetricsOptions, EvictionReason, ObservableCache, ObserveOptions }
+export type { CacheMetricsOptions, CacheWithOptions, EvictionReason, ObservableCache, ObserveOptions }
 export { plugin as default, plugin as cacheMetrics }

@@ -11,18 +11,30 @@ export const REASONS = ['evict', 'set', 'delete', 'expire', 'fetch'] as const
 /** The reason why an entry left a cache. */
 export type EvictionReason = (typeof REASONS)[number]
 
+/** How a lookup ended. */
+export const RESULTS = ['hit', 'miss', 'stale', 'coalesced', 'error'] as const
+
+/** How a lookup ended: `stale` with a value that was too old, `coalesced` with the value that another caller loaded. */
+export type Result = (typeof RESULTS)[number]
+
 export const definitions = {
   hits: {
     type: 'counter',
     name: 'cache_hits_total',
-    help: 'Lookups that the cache answered.',
+    help: 'Lookups that the cache answered, stale ones included.',
     labelNames: ['cache_type'],
   },
   misses: {
     type: 'counter',
     name: 'cache_misses_total',
-    help: 'Lookups that the cache could not answer.',
+    help: 'Lookups that the cache could not answer, those that waited for the load of another caller included.',
     labelNames: ['cache_type'],
+  },
+  requests: {
+    type: 'counter',
+    name: 'cache_requests_total',
+    help: 'Lookups by how they ended: hit, miss, stale (a value that was too old), coalesced (waited for the load of another caller) or error.',
+    labelNames: ['cache_type', 'result'],
   },
   size: {
     type: 'gauge',
@@ -56,4 +68,4 @@ export const definitions = {
 } as const
 
 /** The values of labels with a fixed set of values. */
-export const labelValues: LabelValues = { reason: REASONS }
+export const labelValues: LabelValues = { reason: REASONS, result: RESULTS }

@@ -7,19 +7,25 @@ import { checkBuckets, checkList } from '@data20/metrics-core/plugin'
 import { definitions } from './metrics.ts'
 
 /**
- * A cache that can be observed: an object with a `get` that returns a value or a promise of one. `has`, `delete` and a
- * number `size` are used where they exist.
+ * A cache that can be observed: an object with a `get` that returns a value or a promise of one, or calls back. Methods
+ * that read several keys, `wrap`, `getOrSet`, `has`, `delete` and a number `size` are used where they exist.
  */
 export interface ObservableCache {
   get(...args: never[]): unknown
 }
 
+/** A cache with options of its own. */
+export interface CacheWithOptions extends ObserveOptions {
+  cache: ObservableCache
+}
+
 export interface CacheMetricsOptions {
   /**
-   * Caches to observe, by the value of the label `cache_type`. `observe` adds more later.
+   * Caches to observe, by the value of the label `cache_type`, each alone or with options: `{ cache, nullIsMiss }`.
+   * `observe` adds more later.
    * @default {}
    */
-  caches?: Readonly<Record<string, ObservableCache>>
+  caches?: Readonly<Record<string, ObservableCache | CacheWithOptions>>
 
   /**
    * Types that are only recorded or loaded by hand. Their series exist at zero from the start.
@@ -38,8 +44,8 @@ export type ResolvedOptions = Required<CacheMetricsOptions>
 
 export interface ObserveOptions {
   /**
-   * Counts `null` as a miss, which is what Redis clients return for a missing key. `undefined` is always a miss.
-   * @default false
+   * Counts `null` as a miss. `undefined` is always a miss.
+   * @default true for answers by promise and callback, as remote caches give them, false for others
    */
   nullIsMiss?: boolean | undefined
 }

@@ -11,14 +11,21 @@ t.test('names, types, help texts and labels are public API', async (t) => {
   const lines = response.body.split('\n').filter((line) => /^(# (HELP|TYPE) )?cache_/.test(line))
 
   t.strictSame(lines, [
-    '# HELP cache_hits_total Lookups that the cache answered.',
+    '# HELP cache_hits_total Lookups that the cache answered, stale ones included.',
     '# TYPE cache_hits_total counter',
     'cache_hits_total{cache_type="rates"} 0',
     'cache_hits_total{cache_type="pages"} 0',
-    '# HELP cache_misses_total Lookups that the cache could not answer.',
+    '# HELP cache_misses_total Lookups that the cache could not answer, those that waited for the load of another caller included.',
     '# TYPE cache_misses_total counter',
     'cache_misses_total{cache_type="rates"} 0',
     'cache_misses_total{cache_type="pages"} 0',
+    '# HELP cache_requests_total Lookups by how they ended: hit, miss, stale (a value that was too old), coalesced (waited for the load of another caller) or error.',
+    '# TYPE cache_requests_total counter',
+    ...['rates', 'pages'].flatMap((type) =>
+      ['hit', 'miss', 'stale', 'coalesced', 'error'].map(
+        (result) => `cache_requests_total{cache_type="${type}",result="${result}"} 0`,
+      ),
+    ),
     '# HELP cache_size_bytes Size of all entries, as the size calculation of the cache says.',
     '# TYPE cache_size_bytes gauge',
     'cache_size_bytes{cache_type="pages"} 0',

@@ -5,8 +5,9 @@
  */
 import { type Method, patch } from '@data20/metrics-core/plugin'
 import type { Adapter } from '../adapter.ts'
-import { type EvictionReason, REASONS } from '../metrics.ts'
+import { type EvictionReason, REASONS, type Result } from '../metrics.ts'
 import type { ObservableCache } from '../options.ts'
+import { isThenable } from './answers.ts'
 
 /** The type of lru-cache's option `dispose`. */
 export type Dispose<Value, Key> = (value: Value, key: Key, reason: EvictionReason) => void
@@ -25,7 +26,14 @@ interface LruCache extends ObservableCache {
   readonly maxSize: number
   readonly maxEntrySize: number
   readonly sizeCalculation?: unknown
+  readonly allowStale?: boolean
   readonly dispose?: Partial<DisposeHook>
+}
+
+/** The options of a lookup that the adapter uses. */
+interface GetOptions {
+  allowStale?: boolean
+  status?: Status
 }
 
 /** The report of lru-cache on one lookup, written into the option `status`. */
@@ -53,7 +61,8 @@ export function disposeHook<Value = unknown, Key = unknown>(own?: Dispose<Value,
 export const lruCache: Adapter = {
   fits: (cache) => 'calculatedSize' in cache && 'dispose' in cache,
 
-  watch(observed, { hit, miss, evicted }) {
+  watch(observed, events) {
+    const { answered, evicted } = events
     const cache = observed as LruCache
     const listeners = cache.dispose?.[kListeners]
     listeners?.add(evicted)
@@ -61,9 +70,13 @@ export const lruCache: Adapter = {
     let isInside = false
     const restore = [
       patch(cache, 'get', (original) => {
-        return function (...args) {
-          const value = original.apply(this, args)
-          if (!isInside) count(value !== undefined)
+        return function (key, options, ...args) {
+          // Only then can the value be stale, which the status tells.
+          const { allowStale = cache.allowStale } = (options ?? {}) as GetOptions
+          if (!allowStale || isInside) return judgeValue(original.call(this, key, options, ...args))
+          const status: Status = (options as GetOptions | undefined)?.status ?? {}
+          const value = original.call(this, key, { ...(options as object | undefined), status }, ...args)
+          answered(resultOf(status, status.get, value))
           return value
         }
       }),
@@ -71,7 +84,7 @@ export const lruCache: Adapter = {
       patch(cache, 'has', (original) => {
         return function (...args) {
           const isThere = original.apply(this, args)
-          if (!isThere) miss()
+          if (!isThere) answered('miss')
           return isThere
         }
       }),
@@ -91,28 +104,50 @@ export const lruCache: Adapter = {
       },
     }
 
+    function judgeValue(value: unknown): unknown {
+      if (!isInside) answered(value === undefined ? 'miss' : 'hit')
+      return value
+    }
+
     /**
-     * Wraps a method that looks a value up and loads it when it is missing. `status` tells synchronously which it was.
+     * Wraps a method that looks a value up and loads it when it is missing. `status` tells which it was, for a load
+     * when it has ended.
      */
     function countByStatus(original: Method): Method {
       return function (key, options, ...args) {
-        const status: Status = (options as { status?: Status } | undefined)?.status ?? {}
+        const status: Status = (options as GetOptions | undefined)?.status ?? {}
+        const startMs = performance.now()
+        let answer: unknown
         isInside = true
         try {
-          return original.call(this, key, { ...(options as object | undefined), status }, ...args)
+          answer = original.call(this, key, { ...(options as object | undefined), status }, ...args)
+        } catch (error) {
+          answered('error')
+          throw error
         } finally {
           isInside = false
-          const { get, fetch, memo, returnedStale = false } = status
-          count((fetch === 'get' ? get : (fetch ?? memo)) === 'hit' || returnedStale)
+        }
+        if (isThenable(answer)) answer.then(end, end)
+        else end(answer)
+        return answer
+
+        function end(value: unknown): void {
+          const { get, fetch, memo } = status
+          const result = resultOf(status, fetch === 'get' ? get : (fetch ?? memo), value)
+          answered(result)
+          const isLoaded = fetch === 'miss' || fetch === 'refresh' || (fetch === undefined && memo === 'miss')
+          if (isLoaded) events.loaded((performance.now() - startMs) / 1000)
         }
       }
     }
-
-    function count(isHit: boolean): void {
-      if (isHit) hit()
-      else miss()
-    }
   },
+}
+
+/** `state` is what lru-cache says of a lookup. */
+function resultOf({ returnedStale }: Status, state: string | undefined, value: unknown): Result {
+  if (returnedStale) return 'stale'
+  if (state === 'inflight') return 'coalesced'
+  return state === 'hit' || (state === undefined && value !== undefined) ? 'hit' : 'miss'
 }
 
 function hasSizes({ maxSize, maxEntrySize, sizeCalculation }: LruCache): boolean {
