@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { checkBuckets, checkList } from '@data20/metrics-core/plugin'
+import { checkBuckets, checkList, checkOptionNames, type OptionNames } from '@data20/metrics-core/plugin'
 import { definitions } from './metrics.ts'
 
 /**
@@ -50,8 +50,15 @@ export interface ObserveOptions {
   nullIsMiss?: boolean | undefined
 }
 
+const NAMES: OptionNames<CacheMetricsOptions> = {
+  caches: ['cache', 'stores'],
+  types: ['cacheTypes'],
+  buckets: ['histogramBuckets', 'loadBuckets'],
+}
+
 /** Returns the options with their defaults. Throws `InvalidOptionError`. */
 export function resolveOptions(options: CacheMetricsOptions): ResolvedOptions {
+  checkOptionNames('cache-metrics', options, NAMES)
   const { caches = {}, types = [], buckets = definitions.load.buckets } = options
   checkList(types, 'types')
   checkBuckets(buckets)

@@ -1,4 +1,6 @@
+import Fastify from 'fastify'
 import t from 'tap'
+import { cacheMetrics } from '../src/index.ts'
 import { build, nonZero, scrape } from './helpers.ts'
 
 t.test('record counts what no adapter sees; unknown types are capped', async (t) => {
@@ -60,4 +62,13 @@ t.test('a type has one cache, a cache one type, and a cache has a get', async (t
     message: 'Expected cache `none` to be an object with a method get, got [object Object]',
   })
   await t.rejects(build(t, { types: 'pages' as never }), { code: 'METRICS_ERR_OPTION', message: /`types`/ })
+})
+
+t.test('an option that does not exist fails with the name that is meant', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await t.rejects(async () => void (await app.register(cacheMetrics, { cache: [] } as object)), {
+    code: 'METRICS_ERR_UNKNOWN_OPTION',
+    message: /cache-metrics, got `cache`; did you mean `caches`/,
+  })
 })

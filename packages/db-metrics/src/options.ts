@@ -3,7 +3,13 @@
  *
  * @module
  */
-import { checkBuckets, checkTimeout, InvalidOptionError } from '@data20/metrics-core/plugin'
+import {
+  checkBuckets,
+  checkOptionNames,
+  checkTimeout,
+  InvalidOptionError,
+  type OptionNames,
+} from '@data20/metrics-core/plugin'
 import { definitions } from './metrics.ts'
 import type { ObservablePool } from './pool.ts'
 
@@ -47,8 +53,17 @@ export interface DbMetricsOptions {
 /** The options with their defaults. */
 export type ResolvedOptions = Required<DbMetricsOptions>
 
+const NAMES: OptionNames<DbMetricsOptions> = {
+  pools: ['pool', 'databases', 'clients'],
+  buckets: ['histogramBuckets', 'durationBuckets'],
+  slowQuerySeconds: ['slowQueryMs', 'slowThreshold'],
+  upCheckMs: ['healthCheckMs', 'interval'],
+  upTimeoutMs: ['timeout', 'timeoutMs'],
+}
+
 /** Resolves the defaults. Throws an `InvalidOptionError` for a value that cannot work. */
 export function resolveOptions(options: DbMetricsOptions): ResolvedOptions {
+  checkOptionNames('db-metrics', options, NAMES)
   const {
     pools = {},
     buckets = definitions.duration.buckets,

@@ -23,3 +23,12 @@ async function register(options: DbMetricsOptions): Promise<void> {
   t.teardown(() => app.close())
   await app.register(dbMetrics, options)
 }
+
+t.test('an option that does not exist fails with the name that is meant', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await t.rejects(async () => void (await app.register(dbMetrics, { pool: [] } as object)), {
+    code: 'METRICS_ERR_UNKNOWN_OPTION',
+    message: /db-metrics, got `pool`; did you mean `pools`/,
+  })
+})

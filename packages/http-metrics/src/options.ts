@@ -3,7 +3,13 @@
  *
  * @module
  */
-import { checkBuckets, checkList, InvalidOptionError } from '@data20/metrics-core/plugin'
+import {
+  checkBuckets,
+  checkList,
+  checkOptionNames,
+  InvalidOptionError,
+  type OptionNames,
+} from '@data20/metrics-core/plugin'
 import type { FastifyRequest } from 'fastify'
 import { definitions, UNMATCHED } from './metrics.ts'
 
@@ -108,8 +114,28 @@ const INITIAL_STATUSES = [200, 400, 500]
 /** One status of each class, for `groupStatus`. */
 const INITIAL_CLASSES = [100, 200, 300, 400, 500]
 
+const NAMES: OptionNames<HttpMetricsOptions> = {
+  buckets: ['histogramBuckets', 'durationBuckets'],
+  ignore: [
+    'blacklist',
+    'routeBlacklist',
+    'routesToExclude',
+    'exclude',
+    'excludePaths',
+    'ignoredPaths',
+    'invalidateRoutes',
+  ],
+  groupStatus: ['groupStatusCodes', 'statusClass'],
+  labels: ['customLabels', 'labelOverrides', 'additionalLabels'],
+  endpointLabel: ['routeLabel', 'pathLabel'],
+  sizes: ['requestSize', 'responseSize'],
+  responseStart: ['ttfb', 'timeToFirstByte'],
+  initialize: ['initializeMetrics', 'registeredRoutesOnly'],
+}
+
 /** Returns the plugin's options with their defaults. Throws an InvalidOptionError. */
 export function resolveOptions(options: HttpMetricsOptions): ResolvedOptions {
+  checkOptionNames('http-metrics', options, NAMES)
   const {
     buckets = definitions.duration.buckets,
     ignore = [],

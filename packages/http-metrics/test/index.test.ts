@@ -350,3 +350,12 @@ t.test('a second registration with options is an error', async (t) => {
     code: 'METRICS_ERR_ALREADY_REGISTERED',
   })
 })
+
+t.test('an option that does not exist fails with the name that is meant', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await t.rejects(async () => void (await app.register(httpMetrics, { blacklist: [] } as object)), {
+    code: 'METRICS_ERR_UNKNOWN_OPTION',
+    message: /http-metrics, got `blacklist`; did you mean `ignore`/,
+  })
+})

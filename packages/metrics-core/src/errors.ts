@@ -13,10 +13,24 @@ export const InvalidOptionError: FastifyErrorConstructor<{ code: string }, [stri
   500,
 )
 
+/** A plugin has no option of that name. Arguments: the plugin or nested option, the name, what is meant or known. */
+export const UnknownOptionError: FastifyErrorConstructor<{ code: string }, [string, string, string]> = createError(
+  'METRICS_ERR_UNKNOWN_OPTION',
+  'Expected an option of %s, got `%s`; %s',
+  500,
+)
+
 /** A plugin was registered a second time with options. Argument: its name. */
 export const AlreadyRegisteredError: FastifyErrorConstructor<{ code: string }, [string]> = createError(
   'METRICS_ERR_ALREADY_REGISTERED',
   'Expected @data20/%s to be registered with its options once, before the plugins that use it, got a second registration with options',
+  500,
+)
+
+/** Another plugin has the decorator of metrics-core. Arguments: none. */
+export const DecoratorTakenError: FastifyErrorConstructor<{ code: string }, []> = createError(
+  'METRICS_ERR_DECORATOR',
+  'Expected the decorator `metrics` to be that of @data20/metrics-core, got one of another plugin; register one of them in a part of the application of its own',
   500,
 )
 

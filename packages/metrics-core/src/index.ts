@@ -7,7 +7,7 @@
 import Fastify, { type FastifyInstance, type FastifyPluginAsync, type RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import { createMetrics, type Metrics } from './create-metrics.ts'
-import { AlreadyRegisteredError } from './errors.ts'
+import { AlreadyRegisteredError, DecoratorTakenError, InvalidOptionError } from './errors.ts'
 import type { Counter } from './instruments/counter.ts'
 import type { Gauge } from './instruments/gauge.ts'
 import type { Histogram } from './instruments/histogram.ts'
@@ -28,6 +28,7 @@ declare module 'fastify' {
 
 async function metricsCore(fastify: FastifyInstance, options: MetricsCoreOptions): Promise<void> {
   if (fastify.hasDecorator('metrics')) {
+    if (typeof fastify.metrics?.counter !== 'function') throw new DecoratorTakenError()
     if (Object.keys(options).length > 0) throw new AlreadyRegisteredError('metrics-core')
     return
   }
@@ -45,8 +46,11 @@ async function metricsCore(fastify: FastifyInstance, options: MetricsCoreOptions
 
   if (path !== false) {
     const endpoint = createEndpoint(metrics, { ...resolved, path })
-    if (listen === undefined) fastify.route(endpoint)
-    else serveApart(fastify, endpoint, listen)
+    if (listen === undefined) {
+      const isTaken = fastify.hasRoute({ method: 'GET', url: path })
+      if (isTaken) throw new InvalidOptionError('path', 'a path without a route of its own', path)
+      fastify.route(endpoint)
+    } else serveApart(fastify, endpoint, listen)
   }
 
   fastify.addHook('onClose', async () => {
@@ -73,6 +77,7 @@ export type { Metrics } from './create-metrics.ts'
 export type { Labels, LabelValue } from './encoding/labels.ts'
 export {
   AlreadyRegisteredError,
+  DecoratorTakenError,
   DecreaseError,
   InvalidNameError,
   InvalidOptionError,
@@ -80,6 +85,7 @@ export {
   LabelCountError,
   MetricMismatchError,
   UnknownLabelError,
+  UnknownOptionError,
 } from './errors.ts'
 export type { CounterOptions, CounterSeries } from './instruments/counter.ts'
 export type { ExemplarLabels } from './instruments/exemplar.ts'

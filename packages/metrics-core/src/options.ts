@@ -10,6 +10,7 @@ import { Registry } from 'prom-client'
 import { checkTimeout } from './checks.ts'
 import type { LabelValue } from './encoding/labels.ts'
 import { InvalidOptionError } from './errors.ts'
+import { checkOptionNames, type OptionNames } from './option-names.ts'
 
 /**
  * The part of a Prometheus client's registry that is used here: prom-client 15 and `@prometheus-io/client` both have
@@ -73,8 +74,8 @@ export interface MetricsCoreOptions {
   listen?: { port: number; host?: string }
 
   /**
-   * Milliseconds that a collector may take before its last values are used. Never more than nine tenths of the timeout
-   * that the scraper announces in `X-Prometheus-Scrape-Timeout-Seconds`.
+   * Milliseconds that a collector may take before its last values are used. A scraper waits no longer than nine tenths
+   * of the timeout that it announces in `X-Prometheus-Scrape-Timeout-Seconds`; the collector goes on.
    * @default 1000
    */
   collectorTimeoutMs?: number
@@ -118,8 +119,27 @@ export interface ResolvedOptions {
   app: { name: string; version: string }
 }
 
-/** Applies the defaults and checks the values. Throws an {@link InvalidOptionError}. */
+const NAMES: OptionNames<MetricsCoreOptions> = {
+  registry: ['register', 'registers'],
+  path: ['endpoint', 'url', 'route', 'metricsPath', 'prefix'],
+  defaultMetrics: ['collectDefaultMetrics', 'enableDefaultMetrics'],
+  maxSeries: ['maxLabelSets', 'cardinalityLimit', 'limit'],
+  labels: ['defaultLabels', 'customLabels', 'constantLabels', 'globalLabels'],
+  auth: ['authentication', 'authorization', 'authenticate', 'basicAuth', 'bearer', 'token', 'credentials', 'password'],
+  preHandler: ['preHandlers', 'onRequest', 'hooks', 'guard'],
+  listen: ['port', 'server', 'host'],
+  collectorTimeoutMs: ['timeout', 'timeoutMs', 'collectorTimeout'],
+  maxConcurrentScrapes: ['maxRequestsInFlight'],
+  cluster: ['aggregate'],
+  app: ['name', 'version', 'appName', 'appVersion', 'service'],
+}
+
+/**
+ * Applies the defaults and checks the values. Throws an {@link InvalidOptionError}, or an `UnknownOptionError` for a
+ * name that is none.
+ */
 export function resolveOptions(options: MetricsCoreOptions): ResolvedOptions {
+  checkOptionNames('metrics-core', options, NAMES)
   const {
     registry = new Registry(),
     path: route = '/metrics',
@@ -136,8 +156,9 @@ export function resolveOptions(options: MetricsCoreOptions): ResolvedOptions {
   } = options
 
   if (route !== false && !`${route}`.startsWith('/')) {
-    throw new InvalidOptionError('path', 'a path that begins with /', route)
+    throw new InvalidOptionError('path', 'a path that begins with /, or false', route)
   }
+  checkTypes({ registry, defaultMetrics, cluster, labels, listen, app, preHandler })
   if (!(maxSeries >= 0)) throw new InvalidOptionError('maxSeries', 'a number ≥ 0', maxSeries)
   checkTimeout(collectorTimeoutMs, 'collectorTimeoutMs')
   if (!(maxConcurrentScrapes >= 1)) {
@@ -158,6 +179,51 @@ export function resolveOptions(options: MetricsCoreOptions): ResolvedOptions {
     cluster,
     app,
   }
+}
+
+/** Checks what TypeScript would refuse: JavaScript and configuration files do not. */
+function checkTypes({
+  registry,
+  defaultMetrics,
+  cluster,
+  labels,
+  listen,
+  app,
+  preHandler,
+}: Record<string, unknown>): void {
+  const isRegistry = ['getMetricsAsArray', 'getSingleMetric', 'registerMetric', 'removeSingleMetric', 'metrics'].every(
+    (method) => typeof (registry as Record<string, unknown> | null)?.[method] === 'function',
+  )
+  if (!isRegistry) throw new InvalidOptionError('registry', 'a Registry of a Prometheus client', registry)
+  for (const [option, value] of Object.entries({ defaultMetrics, cluster })) {
+    if (typeof value !== 'boolean') throw new InvalidOptionError(option, 'true or false', value)
+  }
+  if (!isObject(labels) || !Object.values(labels).every(isLabelValue)) {
+    throw new InvalidOptionError('labels', 'an object of label values', labels)
+  }
+  if (listen !== undefined) checkListen(listen)
+  if (!isObject(app)) throw new InvalidOptionError('app', 'an object with name and version', app)
+  checkOptionNames('app', app, { name: [], version: [] })
+  if (![preHandler ?? []].flat().every((hook) => typeof hook === 'function')) {
+    throw new InvalidOptionError('preHandler', 'a function or an array of functions', preHandler)
+  }
+}
+
+function checkListen(listen: unknown): void {
+  const { port } = (isObject(listen) ? listen : {}) as { port?: unknown }
+  // 0 is any free port, which must be asked for.
+  if (!(Number.isInteger(port) && (port as number) >= 0 && (port as number) < 65_536)) {
+    throw new InvalidOptionError('listen', '{ port, host } with a port from 0 to 65535', listen)
+  }
+  checkOptionNames('listen', listen as object, { port: [], host: ['hostname', 'address'] })
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function isLabelValue(value: unknown): boolean {
+  return value === null || !['object', 'function', 'symbol'].includes(typeof value)
 }
 
 function withDefaultHost({ port, host = '127.0.0.1' }: { port: number; host?: string }): {

@@ -3,6 +3,7 @@ import { freePort, readValue } from '@data20/dev-services'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t from 'tap'
 import { type Metrics, type MetricsCoreOptions, metricsCore } from '../src/index.ts'
+import { ensureMetrics } from '../src/plugin.ts'
 import { CLIENTS } from './clients.ts'
 import { build, observeCollections, runFixture, scrape } from './helpers.ts'
 
@@ -92,7 +93,7 @@ t.test('after close() no timer, observer, server or collector keeps the process 
 
 t.test('wrong options fail at registration and say what was expected', async (t) => {
   const wrong: Array<[object, RegExp]> = [
-    [{ path: 'metrics' }, /^Expected option `path` to be a path that begins with \/, got metrics$/],
+    [{ path: 'metrics' }, /^Expected option `path` to be a path that begins with \/, or false, got metrics$/],
     [{ maxSeries: -1 }, /`maxSeries` to be a number ≥ 0, got -1/],
     [{ maxSeries: NaN }, /`maxSeries`/],
     [{ collectorTimeoutMs: 0 }, /`collectorTimeoutMs` to be a number > 0, at most 2147483647, got 0/],
@@ -121,6 +122,64 @@ t.test('wrong options fail at registration and say what was expected', async (t)
   const unset = { path: undefined, maxSeries: undefined, auth: undefined, labels: undefined, listen: undefined }
   await app.register(metricsCore, unset as unknown as MetricsCoreOptions)
   t.equal((await app.inject('/metrics')).statusCode, 200, 'an undefined option has its default')
+})
+
+t.test('an option that does not exist fails with the name that is meant, and never opens the endpoint', async (t) => {
+  const cases: Array<[options: object, meant: RegExp]> = [
+    [{ maxseries: 3 }, /got `maxseries`; did you mean `maxSeries`\?/],
+    [{ Auth: { bearer: 'x' } }, /did you mean `auth`/],
+    [{ authentication: { bearer: 'secret' } }, /did you mean `auth`/],
+    [{ autth: { bearer: 'secret' } }, /did you mean `auth`/],
+    [{ endpoint: '/internal' }, /did you mean `path`/],
+    [{ prefix: '/internal' }, /did you mean `path`/],
+    [{ registers: [] }, /did you mean `registry`/],
+    [{ colour: 'red' }, /it has registry, path, defaultMetrics/],
+    [{ app: { name: 'a', verison: '1' } }, /option of app, got `verison`; did you mean `version`/],
+    [{ listen: { port: 0, hostname: '::' } }, /option of listen, got `hostname`; did you mean `host`/],
+  ]
+  for (const [options, message] of cases) {
+    const app = Fastify()
+    await t.rejects(async () => void (await app.register(metricsCore, options)), {
+      code: 'METRICS_ERR_UNKNOWN_OPTION',
+      message,
+    })
+    await app.close()
+  }
+  const wrong: object[] = [
+    ...[{ defaultMetrics: { enabled: false } }, { cluster: 'yes' }, { labels: { a: {} } }, { labels: ['a'] }],
+    ...[{ listen: 9100 }, { listen: {} }, { listen: { port: 'x' } }, { listen: { port: 65_536 } }],
+    ...[{ registry: {} }, { registry: null }, { app: 'name' }, { preHandler: 'check' }, { auth: 'secret' }],
+  ]
+  for (const options of wrong) {
+    const app = Fastify()
+    await t.rejects(
+      async () => void (await app.register(metricsCore, options)),
+      { code: 'METRICS_ERR_OPTION' },
+      JSON.stringify(options),
+    )
+    await app.close()
+  }
+  // Fastify's own, and options that are not given.
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(metricsCore, { logLevel: 'warn', maxSeries: undefined, unknown: undefined } as object)
+})
+
+t.test('a decorator or a route of somebody else is named', async (t) => {
+  const decorated = Fastify()
+  decorated.decorate('metrics', { count: 1 } as never)
+  await t.rejects(async () => void (await decorated.register(metricsCore)), { code: 'METRICS_ERR_DECORATOR' })
+  await t.rejects(ensureMetrics(decorated), { code: 'METRICS_ERR_DECORATOR' })
+  const routed = Fastify()
+  routed.get('/metrics', async () => 'mine')
+  await t.rejects(async () => void (await routed.register(metricsCore)), {
+    code: 'METRICS_ERR_OPTION',
+    message: /`path`.*\/metrics/,
+  })
+  const { metrics } = await build(t)
+  t.throws(() => metrics.counter({ name: 'c_total', help: 'C.', labelNames: 'abc' as never }), {
+    code: 'METRICS_ERR_OPTION',
+  })
 })
 
 t.test('errors of callbacks are counted by plugin, and the first of each plugin is logged', async (t) => {

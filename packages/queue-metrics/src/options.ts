@@ -3,7 +3,13 @@
  *
  * @module
  */
-import { checkBuckets, checkList, InvalidOptionError } from '@data20/metrics-core/plugin'
+import {
+  checkBuckets,
+  checkList,
+  checkOptionNames,
+  InvalidOptionError,
+  type OptionNames,
+} from '@data20/metrics-core/plugin'
 import type { ObservableFlowProducer, ObservableQueue, ObservableWorker } from './bullmq.ts'
 import { definitions } from './metrics.ts'
 
@@ -59,8 +65,19 @@ export interface QueueMetricsOptions {
 /** The options with their defaults. */
 export type ResolvedOptions = Required<QueueMetricsOptions>
 
+const NAMES: OptionNames<QueueMetricsOptions> = {
+  queues: ['queue'],
+  workers: ['worker'],
+  flowProducers: ['flowProducer', 'flows'],
+  queueLabel: ['label'],
+  taskNames: ['tasks', 'jobs', 'jobNames'],
+  buckets: ['histogramBuckets', 'durationBuckets'],
+  waitBuckets: [],
+}
+
 /** Resolves the defaults. Throws an `InvalidOptionError` for a value that cannot work. */
 export function resolveOptions(options: QueueMetricsOptions): ResolvedOptions {
+  checkOptionNames('queue-metrics', options, NAMES)
   const {
     queues = [],
     workers = [],

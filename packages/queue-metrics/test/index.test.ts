@@ -76,4 +76,13 @@ test('two applications that watch one worker share nothing, and watching twice c
   await until(async () => (await queue.getJobCounts()).completed === 3)
 })
 
+t.test('an option that does not exist fails with the name that is meant', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await t.rejects(async () => void (await app.register(queueMetrics, { queue: [] } as object)), {
+    code: 'METRICS_ERR_UNKNOWN_OPTION',
+    message: /queue-metrics, got `queue`; did you mean `queues`/,
+  })
+})
+
 runOnEachBackend(t)

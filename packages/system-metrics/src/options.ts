@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { checkTimeout, InvalidOptionError } from '@data20/metrics-core/plugin'
+import { checkOptionNames, checkTimeout, InvalidOptionError, type OptionNames } from '@data20/metrics-core/plugin'
 
 export interface SystemMetricsOptions {
   /**
@@ -32,11 +32,18 @@ export type ResolvedOptions = Required<SystemMetricsOptions>
 
 const MIN_INTERVAL_MS = 100
 
+const NAMES: OptionNames<SystemMetricsOptions> = {
+  intervalMs: ['interval', 'sampleIntervalMs'],
+  path: ['paths', 'disk', 'mount'],
+  networkDevices: ['devices', 'interfaces', 'network'],
+}
+
 /**
  * Returns the options with their defaults. Throws `InvalidOptionError`. The existence of `path` is checked at
  * registration.
  */
 export function resolveOptions(options: SystemMetricsOptions): ResolvedOptions {
+  checkOptionNames('system-metrics', options, NAMES)
   const { intervalMs = 5000, path = process.cwd(), networkDevices = (device) => device !== 'lo' } = options
   if (intervalMs < MIN_INTERVAL_MS) {
     throw new InvalidOptionError('intervalMs', `a number ≥ ${MIN_INTERVAL_MS}`, intervalMs)

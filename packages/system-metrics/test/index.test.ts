@@ -309,3 +309,12 @@ t.test('a counter of the system that begins again never lets ours go down', asyn
 
   t.strictSame(totals, [100, 250, 250, 290, 340, 340, 345])
 })
+
+t.test('an option that does not exist fails with the name that is meant', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await t.rejects(async () => void (await app.register(systemMetrics, { interval: [] } as object)), {
+    code: 'METRICS_ERR_UNKNOWN_OPTION',
+    message: /system-metrics, got `interval`; did you mean `intervalMs`/,
+  })
+})

@@ -3,7 +3,13 @@
  *
  * @module
  */
-import { checkBuckets, checkList, InvalidOptionError } from '@data20/metrics-core/plugin'
+import {
+  checkBuckets,
+  checkList,
+  checkOptionNames,
+  InvalidOptionError,
+  type OptionNames,
+} from '@data20/metrics-core/plugin'
 import { definitions } from './metrics.ts'
 
 export interface ToolMetricsOptions {
@@ -32,8 +38,15 @@ export interface ResolvedOptions extends Required<Omit<ToolMetricsOptions, 'isFa
   isFailure: ToolMetricsOptions['isFailure']
 }
 
+const NAMES: OptionNames<ToolMetricsOptions> = {
+  tools: ['names'],
+  buckets: ['histogramBuckets', 'durationBuckets'],
+  isFailure: ['failed'],
+}
+
 /** Returns the options with their defaults. Throws `InvalidOptionError`. */
 export function resolveOptions(options: ToolMetricsOptions): ResolvedOptions {
+  checkOptionNames('tool-metrics', options, NAMES)
   const { tools = [], buckets = definitions.duration.buckets, isFailure } = options
   checkList(tools, 'tools')
   checkBuckets(buckets)

@@ -1,4 +1,6 @@
+import Fastify from 'fastify'
 import t from 'tap'
+import { toolMetrics } from '../src/index.ts'
 import { build, readSeries } from './helpers.ts'
 
 const executions = (status: string) => `tool_executions_total{status="${status}",tool_name="build_graph"}`
@@ -172,3 +174,12 @@ function rejectOnAbort(signal: AbortSignal): Promise<never> {
     signal.addEventListener('abort', () => reject(signal.reason))
   })
 }
+
+t.test('an option that does not exist fails with the name that is meant', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await t.rejects(async () => void (await app.register(toolMetrics, { bucket: [] } as object)), {
+    code: 'METRICS_ERR_UNKNOWN_OPTION',
+    message: /tool-metrics, got `bucket`; did you mean `buckets`/,
+  })
+})

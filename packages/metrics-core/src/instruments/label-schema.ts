@@ -32,6 +32,7 @@ export class LabelSchema<Label extends string> {
     constantLabels: Record<string, LabelValue>,
     reservedLabel: string | undefined,
   ) {
+    if (!Array.isArray(names)) throw new InvalidOptionError(`labelNames of ${metric}`, 'an array', names)
     for (const name of names) checkLabelName(name, reservedLabel)
     if (new Set(names).size < names.length) {
       throw new InvalidOptionError(`labelNames of ${metric}`, 'names that differ', names)
