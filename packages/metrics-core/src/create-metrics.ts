@@ -36,13 +36,16 @@ export interface Metrics extends Pick<InstrumentRegistry, 'counter' | 'gauge' | 
 
 /** Creates `fastify.metrics`. `close` stops everything it started; the registry can still be read afterwards. */
 export function createMetrics(
-  options: Pick<ResolvedOptions, 'registry' | 'maxSeries' | 'labels' | 'collectorTimeoutMs' | 'cluster'>,
+  options: Pick<
+    ResolvedOptions,
+    'registry' | 'maxSeries' | 'maxLabelLength' | 'labels' | 'collectorTimeoutMs' | 'cluster'
+  >,
   log: FastifyBaseLogger,
 ): { metrics: Metrics; close(): Promise<void> } {
-  const { registry, maxSeries, labels, collectorTimeoutMs } = options
+  const { registry, maxSeries, maxLabelLength, labels, collectorTimeoutMs } = options
   const constantLabels = () => constantLabelsOf(registry, labels)
 
-  const instruments = createInstruments(registry, { maxSeries, labels: constantLabels() }, log)
+  const instruments = createInstruments(registry, { maxSeries, maxLabelLength, labels: constantLabels() }, log)
   const seriesCount = instruments.gauge(definitions.series)
   const callbackErrors = instruments.counter(definitions.errors)
   const collectors = createCollectors({

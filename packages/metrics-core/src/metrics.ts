@@ -33,6 +33,13 @@ export const definitions = {
     labelNames: ['metric'],
     maxSeries: false,
   },
+  truncated: {
+    type: 'counter',
+    name: 'metrics_labels_truncated_total',
+    help: 'Label values of a metric that were longer than maxLabelLength and were cut.',
+    labelNames: ['metric'],
+    maxSeries: false,
+  },
   collectorSuccess: {
     type: 'gauge',
     name: 'metrics_collector_success',

@@ -8,7 +8,7 @@ import path from 'node:path'
 import type { preHandlerAsyncHookHandler, preHandlerHookHandler } from 'fastify'
 import { Registry } from 'prom-client'
 import { checkTimeout } from './checks.ts'
-import type { LabelValue } from './encoding/labels.ts'
+import { type LabelValue, MIN_LABEL_LENGTH } from './encoding/labels.ts'
 import { InvalidOptionError } from './errors.ts'
 import { checkOptionNames, type OptionNames } from './option-names.ts'
 
@@ -57,6 +57,13 @@ export interface MetricsCoreOptions {
    * @default 1000
    */
   maxSeries?: number
+
+  /**
+   * Longer label values are cut to this many UTF-16 units: their beginning, an ellipsis, and 32 digits of their
+   * SHA-256, which keep them distinct. `metrics_labels_truncated_total` counts them. At least 64.
+   * @default 1024
+   */
+  maxLabelLength?: number
 
   /**
    * Labels on every series of this application. Leave labels of the scrape target (`instance`, `job`) to Prometheus.
@@ -109,6 +116,7 @@ export interface ResolvedOptions {
   path: string | false
   defaultMetrics: boolean
   maxSeries: number
+  maxLabelLength: number
   labels: Record<string, LabelValue>
   auth: Auth | undefined
   preHandler: PreHandler | PreHandler[] | undefined
@@ -124,6 +132,7 @@ const NAMES: OptionNames<MetricsCoreOptions> = {
   path: ['endpoint', 'url', 'route', 'metricsPath', 'prefix'],
   defaultMetrics: ['collectDefaultMetrics', 'enableDefaultMetrics'],
   maxSeries: ['maxLabelSets', 'cardinalityLimit', 'limit'],
+  maxLabelLength: ['maxLabelSize', 'maxLabelValueLength'],
   labels: ['defaultLabels', 'customLabels', 'constantLabels', 'globalLabels'],
   auth: ['authentication', 'authorization', 'authenticate', 'basicAuth', 'bearer', 'token', 'credentials', 'password'],
   preHandler: ['preHandlers', 'onRequest', 'hooks', 'guard'],
@@ -145,6 +154,7 @@ export function resolveOptions(options: MetricsCoreOptions): ResolvedOptions {
     path: route = '/metrics',
     defaultMetrics = true,
     maxSeries = 1000,
+    maxLabelLength = 1024,
     labels = {},
     auth,
     preHandler,
@@ -160,6 +170,9 @@ export function resolveOptions(options: MetricsCoreOptions): ResolvedOptions {
   }
   checkTypes({ registry, defaultMetrics, cluster, labels, listen, app, preHandler })
   if (!(maxSeries >= 0)) throw new InvalidOptionError('maxSeries', 'a number ≥ 0', maxSeries)
+  if (!(maxLabelLength >= MIN_LABEL_LENGTH)) {
+    throw new InvalidOptionError('maxLabelLength', `a number ≥ ${MIN_LABEL_LENGTH}`, maxLabelLength)
+  }
   checkTimeout(collectorTimeoutMs, 'collectorTimeoutMs')
   if (!(maxConcurrentScrapes >= 1)) {
     throw new InvalidOptionError('maxConcurrentScrapes', 'a number ≥ 1', maxConcurrentScrapes)
@@ -170,6 +183,7 @@ export function resolveOptions(options: MetricsCoreOptions): ResolvedOptions {
     path: route,
     defaultMetrics,
     maxSeries,
+    maxLabelLength,
     labels,
     auth,
     preHandler,

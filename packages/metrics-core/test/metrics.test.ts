@@ -52,6 +52,7 @@ t.test('the names, types, labels and help texts of our own metrics are these', a
     'metrics_collector_last_success_timestamp_seconds | gauge | collector | Time of the last success of a collector in seconds since the epoch; its values are as old as that.',
     'metrics_collector_success | gauge | collector | Whether the last run of a collector succeeded before its deadline.',
     "metrics_errors_total | counter | plugin | Errors thrown by the application's own callbacks, by the plugin that called them.",
+    'metrics_labels_truncated_total | counter | metric | Label values of a metric that were longer than maxLabelLength and were cut.',
     'metrics_scrape_duration_seconds | histogram | le | Time from a scrape request to its exposition, collectors included.',
     'metrics_scrapes_total | counter | status | Scrapes by HTTP status of the response.',
     'metrics_series | gauge |  | Series in the last exposition.',

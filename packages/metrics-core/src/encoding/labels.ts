@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { createHash } from 'node:crypto'
 import { InvalidNameError } from '../errors.ts'
 
 /** A label value; `String(value)` is exposed. Prometheus treats an empty label as an absent one. */
@@ -61,6 +62,21 @@ export function labelValueText(value: LabelValue): string {
   if (typeof value === 'string') return value
   // A function is not a given value: every object inherits one under a name like `constructor`.
   return value === undefined || value === null || typeof value === 'function' ? '' : String(value)
+}
+
+/** Hexadecimal digits of the hash that keeps truncated values distinct: 128 bits, which nobody can make collide. */
+const HASH_DIGITS = 32
+
+/** Smallest length to which a value can be cut: some of it, an ellipsis, and the hash. */
+export const MIN_LABEL_LENGTH = 64
+
+/**
+ * Cuts a label value to `length` UTF-16 units: its beginning, an ellipsis, and the first 32 hexadecimal digits of its
+ * SHA-256. Different values stay different.
+ */
+export function truncate(text: string, length: number): string {
+  const hash = createHash('sha256').update(text, 'utf16le').digest('hex').slice(0, HASH_DIGITS)
+  return `${text.slice(0, length - HASH_DIGITS - 1)}…${hash}`
 }
 
 /** Counts the characters of a label value as it is exposed. */

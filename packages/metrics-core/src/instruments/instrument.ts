@@ -11,7 +11,7 @@ import { type Bytes, type ByteWriter, type Name, toName } from '../encoding/writ
 import { InvalidOptionError, MetricMismatchError } from '../errors.ts'
 import { patch } from '../patch.ts'
 import type { Aggregator, Family, InstrumentFamily, InstrumentSample } from './family.ts'
-import { LabelSchema } from './label-schema.ts'
+import { type LabelContext, LabelSchema } from './label-schema.ts'
 import { type Series, SeriesTable } from './series-table.ts'
 
 /** Options of every instrument. */
@@ -39,10 +39,8 @@ export interface InstrumentOptions<Label extends string> {
 }
 
 /** What all instruments of one application share. */
-export interface InstrumentContext {
+export interface InstrumentContext extends LabelContext {
   maxSeries: number
-  /** Labels on every series. */
-  constantLabels: Record<string, LabelValue>
   /** Called for each observation on an overflow series. */
   onOverflow(metric: string, maxSeries: number): void
   /** Runs the application's collectors. Never rejects; returns `undefined` when there are none. */
@@ -104,7 +102,7 @@ export abstract class Instrument<Label extends string, S extends Series> {
     checkMetricName(name)
     if (typeof help !== 'string' || help === '') throw new InvalidOptionError('help', 'a non-empty string', help)
     if (maxSeries !== false && !(maxSeries >= 0)) throw new InvalidOptionError('maxSeries', 'a number ≥ 0', maxSeries)
-    this.#schema = new LabelSchema(name, labelNames, context.constantLabels, reservedLabel)
+    this.#schema = new LabelSchema(name, labelNames, context, reservedLabel)
     if (unit !== undefined && !name.replace(/_total$/, '').endsWith(`_${unit}`)) {
       throw new MetricMismatchError(name, `named with its unit as suffix`, unit)
     }

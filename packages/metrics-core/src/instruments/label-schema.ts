@@ -4,12 +4,29 @@
  * @module
  */
 import { encode, type LabelKey } from '../encoding/label-bytes.ts'
-import { checkLabelName, escapeLabelValue, type Labels, type LabelValue, labelValueText } from '../encoding/labels.ts'
+import {
+  checkLabelName,
+  escapeLabelValue,
+  type Labels,
+  type LabelValue,
+  labelValueText,
+  truncate,
+} from '../encoding/labels.ts'
 import { type Bytes, toBytes } from '../encoding/writer.ts'
 import { InvalidOptionError, LabelCountError, UnknownLabelError } from '../errors.ts'
 
 /** The keys of prom-client's `{ labels, value, exemplarLabels }`. */
 const OBSERVATION_KEYS = ['labels', 'value', 'exemplarLabels']
+
+/** What the labels of all instruments of an application have in common. */
+export interface LabelContext {
+  /** Labels on every series. */
+  constantLabels: Record<string, LabelValue>
+  /** Longer values are cut. */
+  maxLabelLength: number
+  /** Called for each value that is cut. */
+  onTruncated(metric: string): void
+}
 
 /** Label names and constant labels, with everything derived from them once. */
 export class LabelSchema<Label extends string> {
@@ -18,6 +35,8 @@ export class LabelSchema<Label extends string> {
   /** Labels on every series that are not among the names. */
   readonly constantLabels: Record<string, LabelValue>
   readonly #metric: string
+  readonly #maxLength: number
+  readonly #onTruncated: LabelContext['onTruncated']
   /** The names in alphabetical order, and the bytes that precede the value of each. */
   readonly #sortedNames: Label[] = []
   readonly #before: Bytes[] = []
@@ -29,7 +48,7 @@ export class LabelSchema<Label extends string> {
   constructor(
     metric: string,
     names: readonly Label[],
-    constantLabels: Record<string, LabelValue>,
+    { constantLabels, maxLabelLength, onTruncated }: LabelContext,
     reservedLabel: string | undefined,
   ) {
     if (!Array.isArray(names)) throw new InvalidOptionError(`labelNames of ${metric}`, 'an array', names)
@@ -38,6 +57,8 @@ export class LabelSchema<Label extends string> {
       throw new InvalidOptionError(`labelNames of ${metric}`, 'names that differ', names)
     }
     this.#metric = metric
+    this.#maxLength = maxLabelLength
+    this.#onTruncated = onTruncated
     this.names = [...names]
     this.#observationKeys = OBSERVATION_KEYS.filter((key) => !(names as readonly string[]).includes(key))
     // Without a prototype no label is in it by inheritance (`constructor`).
@@ -68,8 +89,16 @@ export class LabelSchema<Label extends string> {
     }
     // All of them before any is encoded: `toString` of a value can be an application's own, and can observe.
     const values: string[] = []
-    for (const name of this.#sortedNames) values.push(labelValueText(labels[name]))
+    for (const name of this.#sortedNames) {
+      const text = labelValueText(labels[name])
+      values.push(text.length > this.#maxLength ? this.#cut(text) : text)
+    }
     return values
+  }
+
+  #cut(text: string): string {
+    this.#onTruncated(this.#metric)
+    return truncate(text, this.#maxLength)
   }
 
   /** Encodes {@link values}. */

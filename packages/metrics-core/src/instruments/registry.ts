@@ -34,16 +34,27 @@ export interface InstrumentRegistry {
   release(): void
 }
 
+/** The limits of all instruments of an application. */
+export type InstrumentLimits = Pick<InstrumentContext, 'maxSeries' | 'maxLabelLength'>
+
 /** Creates the instruments' side of a registry; `labels` are on every series. */
 export function createInstruments(
   registry: RegistryLike,
-  { maxSeries, labels }: { maxSeries: number; labels: Record<string, LabelValue> },
+  { maxSeries, maxLabelLength, labels }: InstrumentLimits & { labels: Record<string, LabelValue> },
   log: FastifyBaseLogger,
 ): InstrumentRegistry {
   const reportedMetrics = new Set<string>()
-  const context: InstrumentContext = { maxSeries, constantLabels: labels, onOverflow, collect: () => undefined }
+  const context: InstrumentContext = {
+    maxSeries,
+    maxLabelLength,
+    constantLabels: labels,
+    onOverflow,
+    onTruncated,
+    collect: () => undefined,
+  }
   const made = new Map<string, AnyInstrument>()
   const overflow = getOrCreate(Counter<'metric'>, 'counter', definitions.overflow)
+  const truncated = getOrCreate(Counter<'metric'>, 'counter', definitions.truncated)
 
   return {
     context,
@@ -78,8 +89,11 @@ export function createInstruments(
     registry.registerMetric(instrument)
     made.set(options.name, instrument)
     const { labelNames, maxSeries, exposedName } = instrument
-    // The overflow counter itself has no cardinality limit, so this never runs before `overflow` exists.
-    if (labelNames.length > 0 && Number.isFinite(maxSeries)) overflow.reserve({ metric: exposedName })
+    // Both counters themselves have no cardinality limit, so this never runs before they exist.
+    if (labelNames.length > 0 && Number.isFinite(maxSeries)) {
+      overflow.reserve({ metric: exposedName })
+      truncated.reserve({ metric: exposedName })
+    }
     return instrument
   }
 
@@ -90,6 +104,10 @@ export function createInstruments(
     for (const [name, instrument] of made) {
       if (registry.getSingleMetric(name) === undefined) registry.registerMetric(instrument)
     }
+  }
+
+  function onTruncated(metric: string): void {
+    truncated.reserve({ metric }).inc()
   }
 
   function onOverflow(metric: string, limit: number): void {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import Fastify from 'fastify'
 import t from 'tap'
 import { metricsCore, OVERFLOW } from '../../src/index.ts'
@@ -160,6 +161,28 @@ t.test('a label value that equals the overflow marker loses no observation', asy
   for (const a of ['1', '2', '3']) counter.inc({ a })
   bound.inc()
   t.same(await samples(metrics, 'c_'), [`c_total{a="${OVERFLOW}"} 4`, 'c_total{a="1"} 1'])
+})
+
+t.test('long label values are cut, stay distinct, and are counted', async (t) => {
+  const { metrics } = await build(t, { maxLabelLength: 64 })
+  const counter = metrics.counter({ name: 'c_total', help: 'C.', labelNames: ['a', 'b'] })
+  const long = 'x'.repeat(100_000)
+  const hash = createHash('sha256').update(long, 'utf16le').digest('hex').slice(0, 32)
+  counter.inc({ a: long, b: 'y'.repeat(64) })
+  counter.labels(long, 'y'.repeat(64)).inc()
+  counter.inc({ a: `${long}y` })
+  counter.reserve({ a: '\ud800'.repeat(65) })
+  const lines = await samples(metrics, 'c_total')
+  t.equal(lines.length, 3, 'two that begin alike are two series')
+  t.equal(lines[0], `c_total{a="${'x'.repeat(31)}…${hash}",b="${'y'.repeat(64)}"} 2`)
+  t.same(await samples(metrics, 'metrics_labels_truncated_total'), [
+    'metrics_labels_truncated_total{metric="c_total"} 4',
+  ])
+  counter.remove(long, 'y'.repeat(64))
+  t.equal((await samples(metrics, 'c_total')).length, 2)
+  for (const maxLabelLength of [63, NaN, 'long']) {
+    await t.rejects(build(t, { maxLabelLength: maxLabelLength as number }), { code: 'METRICS_ERR_OPTION' })
+  }
 })
 
 t.test('exemplars show in OpenMetrics only: the last one of a counter, and the last one of each bucket', async (t) => {
