@@ -101,22 +101,30 @@ export const system: Dashboard = {
         {
           title: 'Memory of the container',
           description:
-            'Used: what the kernel cannot drop. Working set: with file pages in use. The process is killed when what is used reaches the limit.',
+            'Used: what the kernel cannot drop. Working set: with file pages in use. At the limit the process is killed. Without a limit: of the machine.',
           unit: 'bytes',
           alert: 'SystemHighMemory',
           queries: [
-            { expression: `container_memory_used_bytes{${TARGET}}`, legend: 'used {{instance}}' },
-            { expression: `container_memory_working_set_bytes{${TARGET}}`, legend: 'working set {{instance}}' },
-            { expression: `container_memory_limit_bytes{${TARGET}}`, legend: 'limit {{instance}}' },
+            {
+              expression: `container_memory_used_bytes{${TARGET}} or system_memory_used_bytes{${TARGET}}`,
+              legend: 'used {{instance}}',
+            },
+            {
+              expression: `container_memory_working_set_bytes{${TARGET}} or system_memory_used_bytes{${TARGET}}`,
+              legend: 'working set {{instance}}',
+            },
+            {
+              expression: `container_memory_limit_bytes{${TARGET}} or system_memory_total_bytes{${TARGET}}`,
+              legend: 'limit {{instance}}',
+            },
           ],
         },
         {
           title: 'Processors of the container',
-          description: 'Processors that the container keeps busy, and its limit.',
+          description: 'Processors that the container keeps busy. Its limit is container_cpu_limit_cores.',
           unit: 'none',
           queries: [
             { expression: `rate(container_cpu_usage_seconds_total{${TARGET}}${WINDOW})`, legend: 'used {{instance}}' },
-            { expression: `container_cpu_limit_cores{${TARGET}}`, legend: 'limit {{instance}}' },
           ],
         },
         {

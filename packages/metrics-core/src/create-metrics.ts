@@ -75,7 +75,7 @@ export function createMetrics(
   )
 
   const { families } = member
-  const expose = createExpose({ collection, constantLabels, families, seriesCount, collectorTimeoutMs })
+  const expose = createExpose({ collection, constantLabels, families, seriesCount })
   const metrics: Metrics = {
     registry,
     counter: instruments.counter,

@@ -14,9 +14,10 @@ import { metricsOf } from './families.ts'
 export interface Collection {
   /**
    * Runs the collectors of this application and of all that share its registry, and reads the clients' metrics.
-   * Resolves when all have ended or missed their deadline, at the latest after `budgetMs`; the collection goes on.
+   * Resolves when all have ended or missed their deadline. With `budgetMs` it resolves then at the latest, and the
+   * collection goes on.
    */
-  collect(budgetMs: number): Promise<unknown> | undefined
+  collect(budgetMs?: number): Promise<unknown> | undefined
   /** Runs the collectors of this application only. */
   runCollectors(): Promise<unknown> | undefined
   /** Ends all waiting. */
@@ -39,7 +40,8 @@ export function createCollection(
       collecting ??= collectAll()?.finally(() => {
         collecting = undefined
       })
-      return collecting && withDeadline(collecting, budgetMs, waiting)
+      // A caller that announces nothing must not give up a moment before the collectors' own deadline.
+      return budgetMs === undefined ? collecting : collecting && withDeadline(collecting, budgetMs, waiting)
     },
 
     runCollectors,

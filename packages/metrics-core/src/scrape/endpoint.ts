@@ -17,18 +17,20 @@ const compress = promisify(gzip)
 /** Smallest body that is worth compressing, in bytes. */
 const GZIP_FROM_BYTES = 1024
 /**
- * The part of the scraper's timeout that collectors may take; the rest is for rendering and for sending the response.
+ * The part of the scraper's timeout that it waits for collectors; the rest is for rendering and sending.
  */
 const TIMEOUT_PART = 0.9
+/** What a scraper announces beyond an hour is no limit, and more than a timer can wait. */
+const MAX_BUDGET_MS = 3_600_000
 
-type EndpointOptions = Pick<ResolvedOptions, 'auth' | 'preHandler' | 'maxConcurrentScrapes' | 'collectorTimeoutMs'> & {
+type EndpointOptions = Pick<ResolvedOptions, 'auth' | 'preHandler' | 'maxConcurrentScrapes'> & {
   path: string
 }
 
 /** Returns the route, for the application or for a server of its own. */
 export function createEndpoint(
   metrics: Metrics,
-  { path, auth, preHandler, maxConcurrentScrapes, collectorTimeoutMs }: EndpointOptions,
+  { path, auth, preHandler, maxConcurrentScrapes }: EndpointOptions,
 ): RouteOptions {
   const authorizer = auth === undefined ? undefined : createAuthorizer(auth)
   const duration = metrics.histogram(definitions.scrapeDuration)
@@ -104,8 +106,8 @@ export function createEndpoint(
     return names.length > 0 ? names : undefined
   }
 
-  function budgetOf({ headers }: FastifyRequest): number {
-    const seconds = Number(headers['x-prometheus-scrape-timeout-seconds'])
-    return seconds > 0 ? Math.min(collectorTimeoutMs, seconds * 1000 * TIMEOUT_PART) : collectorTimeoutMs
+  function budgetOf({ headers }: FastifyRequest): number | undefined {
+    const budgetMs = Number(headers['x-prometheus-scrape-timeout-seconds']) * 1000 * TIMEOUT_PART
+    return budgetMs > 0 && budgetMs <= MAX_BUDGET_MS ? budgetMs : undefined
   }
 }

@@ -19,7 +19,7 @@ export interface ExposeOptions {
   names?: readonly string[] | undefined
   /**
    * Milliseconds to wait for collectors. Those that take longer go on, and show their last values.
-   * @default `collectorTimeoutMs`
+   * @default until each has ended or missed its deadline
    */
   budgetMs?: number | undefined
 }
@@ -39,7 +39,6 @@ export interface ExposeSources {
   families(): Array<AnyInstrument | Family>
   /** Holds the number of series of the last exposition of all metrics. */
   seriesCount: Pick<GaugeSeries, 'set'>
-  collectorTimeoutMs: number
 }
 
 /** Creates `expose`: concurrent calls share the collection, and the rendering of the same format and names. */
@@ -48,12 +47,11 @@ export function createExpose({
   constantLabels,
   families,
   seriesCount,
-  collectorTimeoutMs,
 }: ExposeSources): (options?: ExposeOptions) => Promise<Exposition> {
   const renderings = new Map<string, Promise<Exposition>>()
   const render = createRenderer()
 
-  return async function expose({ accept, names, budgetMs = collectorTimeoutMs } = {}) {
+  return async function expose({ accept, names, budgetMs } = {}) {
     const format = negotiateFormat(accept)
     const collecting = collection.collect(budgetMs)
     if (collecting !== undefined) await collecting

@@ -1,4 +1,4 @@
-import { setImmediate as turn } from 'node:timers/promises'
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import { readValue, until } from '@data20/dev-services'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
@@ -163,6 +163,17 @@ t.test('a scraper that announces a short timeout waits less, and takes nothing f
     budgets.map(() => 50_000),
   )
   t.equal(aborted, 0)
+})
+
+t.test('a scrape waits for the deadline of each collector, and shows who missed it', async (t) => {
+  const app = await build(t, { collectorTimeoutMs: 50 })
+  let isHanging = false
+  app.metrics.collector('hangs', () => (isHanging ? new Promise(() => {}) : undefined))
+  // The observers take a part of the time, which is not the collectors'.
+  app.metrics.collector('observer', () => sleep(20), { isObserver: true })
+  t.match(await scrape(app), 'metrics_collector_success{collector="hangs"} 1')
+  isHanging = true
+  t.match(await scrape(app), 'metrics_collector_success{collector="hangs"} 0')
 })
 
 t.test('a collector that is removed, even while it runs, does not run again and leaves no series', async (t) => {
