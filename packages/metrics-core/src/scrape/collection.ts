@@ -24,7 +24,10 @@ export interface Collection {
   close(): void
 }
 
-/** Creates the collection of one application. `context` is that of its own instruments. */
+/**
+ * Creates the collection of one application. `context` is that of its own instruments.
+ * See docs/decisions/0022-a-collection-has-its-own-deadline.md.
+ */
 export function createCollection(
   registry: RegistryLike,
   context: InstrumentContext,
