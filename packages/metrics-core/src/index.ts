@@ -45,7 +45,7 @@ async function metricsCore(fastify: FastifyInstance, options: MetricsCoreOptions
   fastify.decorate('metrics', metrics)
 
   if (path !== false) {
-    const endpoint = createEndpoint(metrics, { ...resolved, path })
+    const endpoint = createEndpoint(metrics, { ...resolved, path }, fastify.log)
     if (listen === undefined) {
       const isTaken = fastify.hasRoute({ method: 'GET', url: path })
       if (isTaken) throw new InvalidOptionError('path', 'a path without a route of its own', path)

@@ -96,6 +96,13 @@ export interface MetricsCoreOptions {
   maxConcurrentScrapes?: number
 
   /**
+   * Bytes of responses that scrapers have not read yet. Beyond it the connections that have waited longest are ended,
+   * so that stalled scrapers neither fill the memory nor shut out others. One response is sent whatever its size.
+   * @default 67108864 (64 MiB)
+   */
+  maxPendingBytes?: number
+
+  /**
    * With `node:cluster`, set in the primary and in its workers (one application in each): the primary exposes all
    * processes, itself included, as one. Counters and histograms are summed, gauges combined by their `aggregator`.
    * Counts of a worker that has ended stay in the sums. A worker's own exposition is of that worker alone.
@@ -123,6 +130,7 @@ export interface ResolvedOptions {
   listen: { port: number; host: string } | undefined
   collectorTimeoutMs: number
   maxConcurrentScrapes: number
+  maxPendingBytes: number
   cluster: boolean
   app: { name: string; version: string }
 }
@@ -139,6 +147,7 @@ const NAMES: OptionNames<MetricsCoreOptions> = {
   listen: ['port', 'server', 'host'],
   collectorTimeoutMs: ['timeout', 'timeoutMs', 'collectorTimeout'],
   maxConcurrentScrapes: ['maxRequestsInFlight'],
+  maxPendingBytes: [],
   cluster: ['aggregate'],
   app: ['name', 'version', 'appName', 'appVersion', 'service'],
 }
@@ -161,6 +170,7 @@ export function resolveOptions(options: MetricsCoreOptions): ResolvedOptions {
     listen,
     collectorTimeoutMs = 1000,
     maxConcurrentScrapes = 40,
+    maxPendingBytes = 64 * 1024 * 1024,
     cluster = false,
     app = readPackage(),
   } = options
@@ -178,6 +188,8 @@ export function resolveOptions(options: MetricsCoreOptions): ResolvedOptions {
     throw new InvalidOptionError('maxConcurrentScrapes', 'a number ≥ 1', maxConcurrentScrapes)
   }
 
+  if (!(maxPendingBytes >= 0)) throw new InvalidOptionError('maxPendingBytes', 'a number ≥ 0', maxPendingBytes)
+
   return {
     registry,
     path: route,
@@ -190,6 +202,7 @@ export function resolveOptions(options: MetricsCoreOptions): ResolvedOptions {
     listen: listen && withDefaultHost(listen),
     collectorTimeoutMs,
     maxConcurrentScrapes,
+    maxPendingBytes,
     cluster,
     app,
   }

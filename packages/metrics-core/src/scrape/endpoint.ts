@@ -5,12 +5,13 @@
  */
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
-import type { DoneFuncWithErrOrRes, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
+import type { DoneFuncWithErrOrRes, FastifyBaseLogger, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import type { Metrics } from '../create-metrics.ts'
 import { acceptsGzip } from '../encoding/negotiate.ts'
 import { definitions, SCRAPE_STATUSES } from '../metrics.ts'
 import type { ResolvedOptions } from '../options.ts'
 import { createAuthorizer } from './auth.ts'
+import { createPendingBodies } from './pending.ts'
 
 const compress = promisify(gzip)
 
@@ -23,20 +24,27 @@ const TIMEOUT_PART = 0.9
 /** What a scraper announces beyond an hour is no limit, and more than a timer can wait. */
 const MAX_BUDGET_MS = 3_600_000
 
-type EndpointOptions = Pick<ResolvedOptions, 'auth' | 'preHandler' | 'maxConcurrentScrapes'> & {
+type EndpointOptions = Pick<ResolvedOptions, 'auth' | 'preHandler' | 'maxConcurrentScrapes' | 'maxPendingBytes'> & {
   path: string
 }
 
 /** Returns the route, for the application or for a server of its own. */
 export function createEndpoint(
   metrics: Metrics,
-  { path, auth, preHandler, maxConcurrentScrapes }: EndpointOptions,
+  { path, auth, preHandler, maxConcurrentScrapes, maxPendingBytes }: EndpointOptions,
+  log: FastifyBaseLogger,
 ): RouteOptions {
   const authorizer = auth === undefined ? undefined : createAuthorizer(auth)
   const duration = metrics.histogram(definitions.scrapeDuration)
   const scrapes = metrics.counter(definitions.scrapes)
   for (const status of SCRAPE_STATUSES) scrapes.reserve({ status })
   let scraping = 0
+  let hasReported = false
+  const holdBody = createPendingBodies(maxPendingBytes, () => {
+    if (hasReported) return
+    hasReported = true
+    log.warn({ maxPendingBytes }, 'scrapers do not read their responses; those that have waited longest are cut')
+  })
 
   return {
     method: 'GET',
@@ -82,6 +90,7 @@ export function createEndpoint(
       const payload = isCompressed ? await compress(body) : body
       reply.header('content-type', contentType).header('vary', 'accept, accept-encoding')
       if (isCompressed) reply.header('content-encoding', 'gzip')
+      holdBody(reply.raw, payload.length)
       return payload
     } finally {
       scraping -= 1

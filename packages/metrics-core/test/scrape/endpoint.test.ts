@@ -1,7 +1,8 @@
 import { once } from 'node:events'
 import { get } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
+import { type AddressInfo, connect, type Socket } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
+import { promisify } from 'node:util'
 import { until } from '@data20/dev-services'
 import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
 import t from 'tap'
@@ -165,3 +166,39 @@ t.test('with basic credentials only their holder can scrape', async (t) => {
   t.equal(await status(encode('prömetheus:a:b ').replace('Basic', 'Bearer')), 401)
   t.equal((await app.inject('/metrics')).headers['www-authenticate'], 'Basic realm="metrics"')
 })
+
+t.test(
+  'scrapers that do not read are cut when their responses exceed maxPendingBytes; others are served',
+  async (t) => {
+    const app = await build(t, { maxSeries: Infinity, maxPendingBytes: 50e6 })
+    const gauge = app.metrics.gauge({ name: 'g', help: 'G.', labelNames: ['a', 'number'] })
+    // More than the buffers of a connection hold.
+    for (let number = 0; number < 20_000; number += 1) gauge.set({ a: 'x'.repeat(1000), number }, 1)
+    await app.listen({ port: 0, host: '127.0.0.1' })
+    const { port } = app.server.address() as AddressInfo
+    const connections = () => promisify(app.server.getConnections).call(app.server)
+    const stalled: Socket[] = []
+    t.teardown(() => {
+      for (const socket of stalled) socket.destroy()
+    })
+    const scrapes = async () => {
+      const { body } = await app.inject('/metrics?name[]=metrics_scrapes_total')
+      return Number(/metrics_scrapes_total\{status="200"\} (\d+)/.exec(body)![1])
+    }
+    for (let count = 1; count <= 5; count += 1) {
+      const before = await scrapes()
+      const socket = connect(port, '127.0.0.1').pause()
+      socket.on('error', () => {})
+      socket.write('GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n')
+      stalled.push(socket)
+      await until('the scrape to be answered', async () => (await scrapes()) > before + 1)
+    }
+    // A body has 20 MB, so two of them fit.
+    await until('three of five to be cut', async () => (await connections()) === 2)
+    const response = await fetch(`http://127.0.0.1:${port}/metrics`, { headers: { connection: 'close' } })
+    t.equal(response.status, 200)
+    t.match((await response.text()).slice(-2000), /\n$/, 'a scraper that reads gets the whole')
+    const alone = await build(t, { maxPendingBytes: 0 })
+    t.match(await scrape(alone), 'app_info', 'one body is sent in any case')
+  },
+)

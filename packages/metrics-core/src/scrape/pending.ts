@@ -1,0 +1,42 @@
+/**
+ * Bounds the memory that expositions take while their scrapers do not read them.
+ *
+ * @module
+ */
+import type { ServerResponse } from 'node:http'
+
+/** A scraper that takes no byte for this long loses its connection. Prometheus gives up a scrape long before. */
+const STALLED_MS = 60_000
+
+/** Takes note of a body before it is sent. */
+export type HoldBody = (response: ServerResponse, bytes: number) => void
+
+/**
+ * Creates a function that holds bodies of at most `maxBytes` in all, and of one in any case. Where a further one
+ * exceeds that, the connections that have waited longest are ended: a new scraper is never refused, since stalled ones
+ * would shut out Prometheus. `onCut` hears of each.
+ */
+export function createPendingBodies(maxBytes: number, onCut: () => void): HoldBody {
+  /** In the order of their beginning. */
+  const bytesOf = new Map<ServerResponse, number>()
+  let total = 0
+
+  return function hold(response, bytes) {
+    for (const oldest of bytesOf.keys()) {
+      if (total + bytes <= maxBytes) break
+      release(oldest)
+      oldest.destroy()
+      onCut()
+    }
+    bytesOf.set(response, bytes)
+    total += bytes
+    response.once('close', () => release(response))
+    // Node.js ends the connection unless a part of the body has left meanwhile. The socket of inject() cannot time out.
+    if (typeof response.socket?.setTimeout === 'function') response.setTimeout(STALLED_MS)
+  }
+
+  function release(response: ServerResponse): void {
+    total -= bytesOf.get(response) ?? 0
+    bytesOf.delete(response)
+  }
+}
