@@ -40,16 +40,16 @@ async function firing(t: Test, tool: Awaited<ReturnType<typeof promtool>>, text:
   )
   const input_series = parseExposition(text).map(({ name, labels, value }) => ({
     series: `${name}${JSON.stringify({ ...labels, job: 'backend', instance: 'a' }).replace(/"(\w+)":/g, '$1=')}`,
-    values: `${Number(value)}x120`,
+    values: `${Number(value)}x60`,
   }))
-  input_series.push({ series: 'up{job="backend",instance="a"}', values: '1x120' })
+  input_series.push({ series: 'up{job="backend",instance="a"}', values: '1x60' })
   const promql_expr_test = [
     { expr: 'count by (alertname) (ALERTS{alertstate="firing"})', eval_time: '30m', exp_samples: [] },
   ]
   const file = join(temporaryFolder(t, 'cluster'), 'cluster.test.yml')
   writeFileSync(
     file,
-    stringify({ rule_files, evaluation_interval: '15s', tests: [{ interval: '15s', input_series, promql_expr_test }] }),
+    stringify({ rule_files, evaluation_interval: '30s', tests: [{ interval: '30s', input_series, promql_expr_test }] }),
   )
   // Watchdog always fires, so the test always fails, and says what it got.
   const { stdout, stderr } = await runTool(tool, ['test', 'rules', file])

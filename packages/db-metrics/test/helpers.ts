@@ -78,9 +78,9 @@ export async function repeat(run: (index: number) => Promise<unknown>): Promise<
   for (let index = 0; index < TIMES; index += 1) await run(index)
 }
 
-/** Runs it {@link TIMES} times, `width` at a time. */
-export async function repeatAtOnce(width: number, run: () => Promise<unknown>): Promise<void> {
-  let left = TIMES
+/** Runs it {@link TIMES} times, or as many as given, `width` at a time. */
+export async function repeatAtOnce(width: number, run: () => Promise<unknown>, times = TIMES): Promise<void> {
+  let left = times
   await Promise.all(
     Array.from({ length: width }, async () => {
       while (left-- > 0) await run()

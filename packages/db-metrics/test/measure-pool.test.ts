@@ -194,7 +194,7 @@ const failures: Record<
   },
 }
 
-t.test('1,000 failing queries in each way are 1,000 queries and 1,000 errors of their class', async (t) => {
+t.test('failing queries in each way are as many queries, and errors of their class', async (t) => {
   for (const [name, { sqlstate, run }] of Object.entries(failures)) {
     await t.test(name, async (t) => {
       const pool = createPool(t)
@@ -202,13 +202,16 @@ t.test('1,000 failing queries in each way are 1,000 queries and 1,000 errors of 
       const held = await pool.connect()
       t.teardown(() => held.release())
 
-      if (name.startsWith('pool')) await repeatAtOnce(8, () => rejectsWith(t, run(pool, held, t), sqlstate))
+      // A pool makes a new connection after each query that fails.
+      const isOfPool = name.startsWith('pool')
+      const times = isOfPool ? TIMES / 10 : TIMES
+      if (isOfPool) await repeatAtOnce(8, () => rejectsWith(t, run(pool, held, t), sqlstate), times)
       else await repeat(() => rejectsWith(t, run(pool, held, t), sqlstate))
 
       const text = await scrape(app)
-      t.strictSame(countsOf(text), { SELECT: TIMES })
+      t.strictSame(countsOf(text), { SELECT: times })
       t.strictSame(nonZero(text, 'db_query_errors_total'), [
-        `db_query_errors_total{operation="SELECT",pool="main",sqlstate_class="${sqlstate.slice(0, 2)}"} ${TIMES}`,
+        `db_query_errors_total{operation="SELECT",pool="main",sqlstate_class="${sqlstate.slice(0, 2)}"} ${times}`,
       ])
     })
   }

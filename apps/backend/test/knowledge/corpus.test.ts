@@ -34,8 +34,8 @@ t.test('files that no one would write by hand neither crash nor hang a tool', as
     'empty.md': '',
     'front-matter.markdown': '---\ntitle: From above\n---\n\nText without a heading.\n',
     'binary.md': Buffer.from(Array.from({ length: 200_000 }, (_, index) => (index * 7919 + (index >> 8)) % 256)),
-    'prose.md': megabytes('Some [link](./nowhere.md) and *text* in `code` here.\n\n', 1),
-    'one-line.md': megabytes('word '),
+    'prose.md': megabytes('Some [link](./nowhere.md) and *text* in `code` here.\n\n', 0.5),
+    'one-line.md': megabytes('word ', 2),
     'brackets.md': megabytes('[', 0.2),
     'stars.md': megabytes('***', 1),
     'many-stars.md': `a${megabytes('***')}`,
@@ -46,7 +46,7 @@ t.test('files that no one would write by hand neither crash nor hang a tool', as
     'links.md': '[a]('.repeat(30_000),
     'ticks.md': Array.from({ length: 1000 }, (_, index) => '`'.repeat(index)).join('a'),
     'nested-list.md': Array.from({ length: 700 }, (_, index) => `${' '.repeat(index * 2)}- a`).join('\n'),
-    'headings.md': megabytes('# h\n', 0.3),
+    'headings.md': megabytes('# h\n', 0.1),
     'definitions.md': Array.from({ length: 20_000 }, (_, index) => `[l${index}]: u${index}\n\n[l${index}]`).join('\n'),
     'open-fence.md': `\`\`\`\n${megabytes('a [b](c)\n', 1)}`,
     'open-comment.md': `<!--\n${megabytes('a [b](c)\n\n', 1)}`,
@@ -70,7 +70,7 @@ t.test('files that no one would write by hand neither crash nor hang a tool', as
     { path: 'too-large.md', reason: 'larger than 16777216 bytes' },
   ])
   const links = new Map(stats.documents.map(({ document, links }) => [document, links]))
-  t.ok(links.get('prose.md')! > 18_000, 'a megabyte of prose is parsed whole')
+  t.ok(links.get('prose.md')! > 9_000, 'half a megabyte of prose is parsed whole')
   t.equal(links.get('open-fence.md'), 0, 'what a fence opens stays code')
 })
 
