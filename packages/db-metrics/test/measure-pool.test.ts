@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { readValue } from '@data20/dev-services'
+import { assertDocumented, readValue } from '@data20/dev-services'
 import pg from 'pg'
 import Cursor from 'pg-cursor'
 import QueryStream from 'pg-query-stream'
@@ -153,6 +153,19 @@ t.test('1,000 queries in each way of querying are 1,000 queries', async (t) => {
         t.equal(readValue(text, `db_query_duration_seconds_count{operation="${operation}",pool="main"}`), TIMES)
       }
       t.strictSame(nonZero(text, 'db_query_errors_total'), [])
+    })
+  }
+  assertDocumented(t, {
+    library: 'pg',
+    counted:
+      'queries of pools and their clients in every form: promises, callbacks, prepared, `pg.Query`; waits, transactions, checkouts',
+    notCounted: 'a `pg.Client` without a pool; the native driver was not tried',
+  })
+  for (const library of ['pg-cursor', 'pg-query-stream']) {
+    assertDocumented(t, {
+      library,
+      counted: 'one query from its sending to the end of its reader',
+      notCounted: 'single reads',
     })
   }
 })

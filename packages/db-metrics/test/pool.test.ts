@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { readValue, until } from '@data20/dev-services'
+import { assertDocumented, readValue, until } from '@data20/dev-services'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import { Kysely, PostgresDialect, sql } from 'kysely'
 import type pg from 'pg'
@@ -101,6 +101,11 @@ t.test('callers who wait too long are counted in every form, and say nothing abo
   t.strictSame(countsOf(text), { SELECT: 1 }, 'only pool.query has a query')
   t.strictSame(nonZero(text, 'db_query_duration_seconds_count'), [], 'which was never sent')
   t.strictSame(nonZero(text, 'db_slow_queries_total'), [])
+  assertDocumented(t, {
+    library: 'kysely',
+    counted: 'queries, and callers without a connection, of `PostgresDialect` with an observed pool',
+    notCounted: 'other dialects',
+  })
   t.strictSame(nonZero(text, 'db_query_errors_total'), [
     'db_query_errors_total{operation="SELECT",pool="main",sqlstate_class="other"} 1',
   ])

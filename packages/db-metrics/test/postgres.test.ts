@@ -1,4 +1,4 @@
-import { readValue } from '@data20/dev-services'
+import { assertDocumented, readValue } from '@data20/dev-services'
 import fastifyPostgres from '@fastify/postgres'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
@@ -97,4 +97,8 @@ t.test('a query of app.pg that never got a connection counts', async (t) => {
   await rejectsWith(t, app.pg.query('SELECT 1'), 'ECONNREFUSED')
 
   t.strictSame(countsOf(await scrape(app), 'default'), { SELECT: 1 })
+  assertDocumented(t, {
+    library: '@fastify/postgres',
+    counted: '`pg.query`, `pg.connect`, `pg.transact` and the route option `pg.transact`, of named databases too',
+  })
 })

@@ -45,7 +45,11 @@ export function createMetrics(
   const { registry, maxSeries, maxLabelLength, labels, collectorTimeoutMs } = options
   const constantLabels = () => constantLabelsOf(registry, labels)
 
-  const instruments = createInstruments(registry, { maxSeries, maxLabelLength, labels: constantLabels() }, log)
+  const instruments = createInstruments(
+    registry,
+    { maxSeries, maxLabelLength, labels: constantLabels() },
+    { log, onCollect: (name, collect) => void collectors.add(name, collect) },
+  )
   const seriesCount = instruments.gauge(definitions.series)
   const callbackErrors = instruments.counter(definitions.errors)
   const collectors = createCollectors({

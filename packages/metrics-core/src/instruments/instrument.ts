@@ -36,6 +36,11 @@ export interface InstrumentOptions<Label extends string> {
    * @default false
    */
   isState?: boolean
+  /**
+   * Sets the values at each scrape, with the instrument as `this`, as a collector of its name: `metrics.collector()`
+   * with less to write. Ignored where the instrument exists already.
+   */
+  collect?: (this: never) => void | Promise<void>
 }
 
 /** What all instruments of one application share. */

@@ -34,6 +34,13 @@ export interface InstrumentRegistry {
   release(): void
 }
 
+/** Where instruments report. */
+export interface InstrumentEvents {
+  log: FastifyBaseLogger
+  /** Hears of the function that sets the values of an instrument. */
+  onCollect(name: string, collect: () => void | Promise<void>): void
+}
+
 /** The limits of all instruments of an application. */
 export type InstrumentLimits = Pick<InstrumentContext, 'maxSeries' | 'maxLabelLength'>
 
@@ -41,7 +48,7 @@ export type InstrumentLimits = Pick<InstrumentContext, 'maxSeries' | 'maxLabelLe
 export function createInstruments(
   registry: RegistryLike,
   { maxSeries, maxLabelLength, labels }: InstrumentLimits & { labels: Record<string, LabelValue> },
-  log: FastifyBaseLogger,
+  { log, onCollect }: InstrumentEvents,
 ): InstrumentRegistry {
   const reportedMetrics = new Set<string>()
   const context: InstrumentContext = {
@@ -88,6 +95,7 @@ export function createInstruments(
     checkSampleNames(registry, instrument)
     registry.registerMetric(instrument)
     made.set(options.name, instrument)
+    if (options.collect !== undefined) onCollect(options.name, options.collect.bind(instrument as never))
     const { labelNames, maxSeries, exposedName } = instrument
     // Both counters themselves have no cardinality limit, so this never runs before they exist.
     if (labelNames.length > 0 && Number.isFinite(maxSeries)) {

@@ -2,7 +2,7 @@ import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import { readValue, until } from '@data20/dev-services'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
-import { metricsCore } from '../../src/index.ts'
+import { type Gauge, metricsCore } from '../../src/index.ts'
 import { CLIENTS } from '../clients.ts'
 import { build, createGate, type Gate, scrape } from '../helpers.ts'
 
@@ -174,6 +174,26 @@ t.test('a scrape waits for the deadline of each collector, and shows who missed 
   t.match(await scrape(app), 'metrics_collector_success{collector="hangs"} 1')
   isHanging = true
   t.match(await scrape(app), 'metrics_collector_success{collector="hangs"} 0')
+})
+
+t.test("an instrument's own collect sets its values at each scrape, under its name", async (t) => {
+  const app = await build(t)
+  let runs = 0
+  const options = {
+    name: 'own',
+    help: 'O.',
+    labelNames: ['a'] as const,
+    collect(this: Gauge<'a'>) {
+      runs += 1
+      this.set({ a: 'x' }, runs)
+    },
+  }
+  const gauge = app.metrics.gauge(options)
+  t.equal(app.metrics.gauge(options), gauge, 'made once')
+  t.match(await scrape(app), /^own\{a="x"\} 1$/m)
+  const text = await scrape(app)
+  t.match(text, /^own\{a="x"\} 2$/m)
+  t.match(text, 'metrics_collector_success{collector="own"} 1')
 })
 
 t.test('a collector that is removed, even while it runs, does not run again and leaves no series', async (t) => {
