@@ -22,6 +22,8 @@ export function createPendingBodies(maxBytes: number, onCut: () => void): HoldBo
   let total = 0
 
   return function hold(response, bytes) {
+    // The scraper has left during the collection.
+    if (response.destroyed) return
     for (const oldest of bytesOf.keys()) {
       if (total + bytes <= maxBytes) break
       release(oldest)
@@ -31,8 +33,9 @@ export function createPendingBodies(maxBytes: number, onCut: () => void): HoldBo
     bytesOf.set(response, bytes)
     total += bytes
     response.once('close', () => release(response))
-    // Node.js ends the connection unless a part of the body has left meanwhile. The socket of inject() cannot time out.
-    if (typeof response.socket?.setTimeout === 'function') response.setTimeout(STALLED_MS)
+    // The time begins again when a part of the body has left. The socket of inject() cannot time out.
+    if (typeof response.socket?.setTimeout !== 'function') return
+    response.setTimeout(STALLED_MS, () => response.destroy())
   }
 
   function release(response: ServerResponse): void {

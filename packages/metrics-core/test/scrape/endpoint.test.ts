@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { get } from 'node:http'
+import { get, type ServerResponse } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
 import { promisify } from 'node:util'
@@ -8,6 +8,7 @@ import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
 import t from 'tap'
 import { metricsCore } from '../../src/index.ts'
 import { definitions } from '../../src/metrics.ts'
+import { createPendingBodies } from '../../src/scrape/pending.ts'
 import { build, createGate, type Gate, scrape } from '../helpers.ts'
 
 t.test('name[] selects metrics by name, and an empty name[] selects all', async (t) => {
@@ -202,3 +203,28 @@ t.test(
     t.match(await scrape(alone), 'app_info', 'one body is sent in any case')
   },
 )
+
+t.test('a scraper that leaves during the collection holds nothing', async (t) => {
+  const cut: unknown[] = []
+  const hold = createPendingBodies(1000, () => cut.push(true))
+  const gate = createGate()
+  const app = Fastify()
+  t.teardown(() => app.close())
+  const responses: ServerResponse[] = []
+  app.get('/', async (_request, reply) => {
+    responses.push(reply.raw)
+    await gate.opened
+    hold(reply.raw, 600)
+    return 'body'
+  })
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  const { port } = app.server.address() as AddressInfo
+  const socket = connect(port, '127.0.0.1')
+  socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+  await until('the request to arrive', () => responses.length === 1)
+  socket.destroy()
+  await until('the client to be gone', () => responses[0]!.destroyed)
+  gate.open()
+  for (let count = 0; count < 3; count += 1) t.equal(await (await fetch(`http://127.0.0.1:${port}/`)).text(), 'body')
+  t.same(cut, [])
+})
