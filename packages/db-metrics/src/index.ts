@@ -1,18 +1,21 @@
 /**
- * `fastify.dbMetrics`: counts and times the queries of PostgreSQL pools, their errors and the wait for a connection,
- * and shows if the database answers. Finds the pools of `@fastify/postgres` by itself.
+ * `fastify.dbMetrics`: counts and times the queries of database pools, their errors and the wait for a connection, and
+ * shows if the database answers. Knows the pools of pg, mysql2 and postgres.js; finds those of `@fastify/postgres` by
+ * itself.
  *
  * @module
  */
 import { ensureMetrics, InvalidOptionError } from '@data20/metrics-core/plugin'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
+import type { MeasuredPool, PoolAdapter, PoolSeries, UpSignals } from './adapter.ts'
 import { PoolNameError } from './errors.ts'
 import { createInstruments } from './instruments.ts'
-import { measurePool } from './measure-pool.ts'
-import { type DbMetricsOptions, resolveOptions } from './options.ts'
-import { isPool, type ObservablePool, readConnections } from './pool.ts'
-import { findPools, measurePostgres, type PostgresDatabase } from './postgres.ts'
+import { mysql2Adapter } from './mysql2/adapter.ts'
+import { type DbMetricsOptions, type ObservablePool, type ObservablePools, resolveOptions } from './options.ts'
+import { pgAdapter } from './pg/adapter.ts'
+import { findPools, measurePostgres, type PostgresDatabase } from './pg/fastify-postgres.ts'
+import { postgresJsAdapter } from './postgres-js/adapter.ts'
 import { createUp } from './up.ts'
 
 /** What applications find at `fastify.dbMetrics`. */
@@ -28,6 +31,7 @@ export interface DbMetrics {
 /** A pool that is observed. */
 interface ObservedPool {
   pool: ObservablePool
+  hasEnded(): boolean
   /** Removes what tells the pool's state. Connections that it still has are measured until they end. */
   disappear(): void
   close(): void
@@ -42,6 +46,7 @@ declare module 'fastify' {
 async function dbMetrics(fastify: FastifyInstance, options: DbMetricsOptions): Promise<void> {
   const resolved = resolveOptions(options)
   const { pools, upCheckMs, upTimeoutMs } = resolved
+  const adapters = [...resolved.adapters, pgAdapter, mysql2Adapter, postgresJsAdapter] as PoolAdapter[]
   const metrics = await ensureMetrics(fastify)
   const createSeries = createInstruments(metrics, resolved)
   const observed = new Map<string, ObservedPool>()
@@ -61,27 +66,32 @@ async function dbMetrics(fastify: FastifyInstance, options: DbMetricsOptions): P
 
   function observe(poolName: string, pool: ObservablePool): void {
     const option = `pools.${poolName}`
-    if (!isPool(pool)) throw new InvalidOptionError(option, 'a pool of pg', pool)
+    const adapter = adapters.find(({ accepts }) => accepts(pool))
+    if (adapter === undefined)
+      throw new InvalidOptionError(option, adapters.map(({ kind }) => kind).join(', or '), pool)
     const known = observed.get(poolName)
+    if (adapter.hasEnded(pool)) throw new InvalidOptionError(option, 'a pool that has not ended', pool)
     if (known?.pool === pool) return
-    if (pool.ending) throw new InvalidOptionError(option, 'a pool that has not ended', pool)
-    if ((known !== undefined && !known.pool.ending) || isObserved(pool)) throw new PoolNameError(poolName)
+    if ((known !== undefined && !known.hasEnded()) || isObserved(pool)) throw new PoolNameError(poolName)
     known?.disappear()
-    observed.set(poolName, observePool(poolName, pool))
+    observed.set(poolName, observePool(poolName, pool, adapter))
   }
 
-  function observePool(poolName: string, pool: ObservablePool): ObservedPool {
+  function observePool(poolName: string, pool: ObservablePool, adapter: PoolAdapter): ObservedPool {
     const series = createSeries(poolName)
-    const up = createUp(pool, upCheckMs, upTimeoutMs)
-    const measured = measurePool(pool, series, up)
+    const up = createUp(upCheckMs, upTimeoutMs)
+    const measured = adapter.measure(pool, series, up)
     const stopCollecting = metrics.collector(`db_${poolName}`, async () => {
-      if (pool.ending) return disappear()
+      if (hasEnded()) return disappear()
       // Before the check of `up`, which takes a connection of the pool for a moment.
-      readConnections(pool, series)
-      series.idleInTransaction.set(measured.countIdleInTransaction())
-      series.up.set((await up.read()) ? 1 : 0)
+      measured.readConnections()
+      series.up.set((await up.read(measured)) ? 1 : 0)
     })
-    return { pool, disappear, close }
+    return { pool, hasEnded, disappear, close }
+
+    function hasEnded(): boolean {
+      return adapter.hasEnded(pool)
+    }
 
     /** A pool that was ended is told apart from one whose database is down. Its name is free. */
     function disappear(): void {
@@ -113,5 +123,5 @@ async function dbMetrics(fastify: FastifyInstance, options: DbMetricsOptions): P
 
 const plugin: FastifyPluginAsync<DbMetricsOptions> = fp(dbMetrics, { name: '@data20/db-metrics', fastify: '5.x' })
 
-export type { DbMetricsOptions, ObservablePool }
+export type { DbMetricsOptions, MeasuredPool, ObservablePool, ObservablePools, PoolAdapter, PoolSeries, UpSignals }
 export { PoolNameError, plugin as default, plugin as dbMetrics }

@@ -3,31 +3,12 @@
  *
  * @module
  */
-import type { CounterSeries, GaugeSeries, HistogramSeries, Metrics } from '@data20/metrics-core'
+import type { CounterSeries, HistogramSeries, Metrics } from '@data20/metrics-core'
+import type { PoolSeries } from './adapter.ts'
 import { definitions, OPERATIONS, OUTCOMES, RESULTS } from './metrics.ts'
 import type { Operation } from './operation.ts'
 import type { ResolvedOptions } from './options.ts'
-import type { ConnectionSeries } from './pool.ts'
 import { sqlstateClass } from './sqlstate.ts'
-
-/** The bound series of one pool. */
-export interface PoolSeries extends ConnectionSeries {
-  /** Counts a query that has ended. Without an error it succeeded; without `seconds` it was never sent. */
-  count(operation: Operation, seconds: number | undefined, error: unknown): void
-  wait: Record<(typeof RESULTS)[number], HistogramSeries>
-  timeouts: CounterSeries
-  checkout: HistogramSeries
-  transactions: Record<(typeof OUTCOMES)[number], TransactionSeries>
-  idleInTransaction: GaugeSeries
-  up: GaugeSeries
-  /** Removes the gauges. The counters and histograms stay: what was counted was counted. */
-  remove(): void
-}
-
-export interface TransactionSeries {
-  count: CounterSeries
-  duration: HistogramSeries
-}
 
 interface OperationSeries {
   queries: CounterSeries
@@ -70,7 +51,7 @@ export function createInstruments(
         duration: transactionDuration.reserve({ outcome, pool }),
       })),
       active: gauges.active.reserve({ pool }),
-      idle: gauges.idle.reserve({ pool }),
+      idle: { set: (value) => gauges.idle.set({ pool }, value) },
       max: gauges.max.reserve({ pool }),
       waiting: gauges.waiting.reserve({ pool }),
       idleInTransaction: gauges.idleInTransaction.reserve({ pool }),

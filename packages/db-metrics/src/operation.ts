@@ -16,6 +16,8 @@ const DATA_OPERATIONS: ReadonlyMap<string, Operation> = new Map([
   ['UPDATE', 'UPDATE'],
   ['DELETE', 'DELETE'],
   ['MERGE', 'MERGE'],
+  // MySQL's INSERT that deletes what is in its way.
+  ['REPLACE', 'INSERT'],
 ])
 
 const OPERATION_OF_WORD: ReadonlyMap<string, Operation> = new Map([
@@ -41,8 +43,8 @@ const LONGEST_WORD = 'RECURSIVE'.length
 /** What follows `ROLLBACK` where it ends a part of a transaction only. */
 const TO_SAVEPOINT = /(?:\s|--[^\n\r]*[\n\r])+(?:(?:WORK|TRANSACTION)(?:\s|--[^\n\r]*[\n\r])+)?TO(?![\w$\x80-\uffff])/iy
 
-/** What may stand before a statement: white space, empty statements, parentheses and line comments. */
-const LEADING = /(?:[\s;(]+|--[^\n\r]*)*/y
+/** What may stand before a statement: white space, empty statements, parentheses and line comments, MySQL's too. */
+const LEADING = /(?:[\s;(]+|(?:--|#)[^\n\r]*)*/y
 
 const COMMENT_EDGE = /\/\*|\*\//g
 

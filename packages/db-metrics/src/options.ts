@@ -10,8 +10,23 @@ import {
   InvalidOptionError,
   type OptionNames,
 } from '@data20/metrics-core/plugin'
+import type { PoolAdapter } from './adapter.ts'
 import { definitions } from './metrics.ts'
-import type { ObservablePool } from './pool.ts'
+import type { Mysql2Pool } from './mysql2/pool.ts'
+import type { PgPool } from './pg/pool.ts'
+import type { PostgresJsPool } from './postgres-js/pool.ts'
+
+/**
+ * The pools that can be observed, by driver. Declare your own here when you bring an adapter:
+ * `declare module '@data20/db-metrics' { interface ObservablePools { mine: MyPool } }`.
+ */
+export interface ObservablePools {
+  pg: PgPool
+  mysql2: Mysql2Pool
+  postgresJs: PostgresJsPool
+}
+
+export type ObservablePool = ObservablePools[keyof ObservablePools]
 
 export interface DbMetricsOptions {
   /**
@@ -20,6 +35,12 @@ export interface DbMetricsOptions {
    * @default {}
    */
   pools?: Readonly<Record<string, ObservablePool>>
+
+  /**
+   * Adapters for pools of other drivers. They are asked before those of pg, mysql2 and postgres.js.
+   * @default []
+   */
+  adapters?: readonly PoolAdapter<never>[]
 
   /**
    * Bucket boundaries of `db_query_duration_seconds` and `db_connection_wait_seconds`, in seconds. A threshold that an
@@ -55,6 +76,7 @@ export type ResolvedOptions = Required<DbMetricsOptions>
 
 const NAMES: OptionNames<DbMetricsOptions> = {
   pools: ['pool', 'databases', 'clients'],
+  adapters: ['adapter', 'drivers'],
   buckets: ['histogramBuckets', 'durationBuckets'],
   slowQuerySeconds: ['slowQueryMs', 'slowThreshold'],
   upCheckMs: ['healthCheckMs', 'interval'],
@@ -66,14 +88,22 @@ export function resolveOptions(options: DbMetricsOptions): ResolvedOptions {
   checkOptionNames('db-metrics', options, NAMES)
   const {
     pools = {},
+    adapters = [],
     buckets = definitions.duration.buckets,
     slowQuerySeconds = 1,
     upCheckMs = 5000,
     upTimeoutMs = 500,
   } = options
+  for (const adapter of adapters) checkAdapter(adapter)
   checkBuckets(buckets)
   if (!(slowQuerySeconds >= 0)) throw new InvalidOptionError('slowQuerySeconds', 'a number ≥ 0', slowQuerySeconds)
   if (!(upCheckMs >= 0)) throw new InvalidOptionError('upCheckMs', 'a number ≥ 0', upCheckMs)
   checkTimeout(upTimeoutMs, 'upTimeoutMs')
-  return { pools, buckets, slowQuerySeconds, upCheckMs, upTimeoutMs }
+  return { pools, adapters, buckets, slowQuerySeconds, upCheckMs, upTimeoutMs }
+}
+
+function checkAdapter(adapter: unknown): void {
+  const { kind, accepts, hasEnded, measure } = (adapter ?? {}) as Partial<PoolAdapter>
+  if (typeof kind === 'string' && [accepts, hasEnded, measure].every((method) => typeof method === 'function')) return
+  throw new InvalidOptionError('adapters', 'adapters with kind, accepts, hasEnded and measure', adapter)
 }

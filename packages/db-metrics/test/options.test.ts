@@ -1,6 +1,6 @@
 import Fastify from 'fastify'
 import t from 'tap'
-import { type DbMetricsOptions, dbMetrics } from '../src/index.ts'
+import { type DbMetricsOptions, dbMetrics, type PoolAdapter } from '../src/index.ts'
 
 t.test('options that cannot work fail at register', async (t) => {
   for (const options of [
@@ -11,6 +11,7 @@ t.test('options that cannot work fail at register', async (t) => {
     { upTimeoutMs: 2 ** 31 },
     { buckets: [1, 0.5] },
     { pools: { main: {} as never } },
+    { adapters: [{ kind: 'a file' } as never] },
   ]) {
     await t.rejects(register(options), { code: 'METRICS_ERR_OPTION' }, JSON.stringify(options))
   }
@@ -31,4 +32,39 @@ t.test('an option that does not exist fails with the name that is meant', async 
     code: 'METRICS_ERR_UNKNOWN_OPTION',
     message: /db-metrics, got `pool`; did you mean `pools`/,
   })
+})
+
+t.test('an adapter of the application measures what it accepts', async (t) => {
+  const store = { isClosed: false, read: (_key: string) => 'value' }
+  const adapter: PoolAdapter<typeof store> = {
+    kind: 'a store',
+    accepts: (value): value is typeof store => (value as typeof store | undefined)?.read !== undefined,
+    hasEnded: ({ isClosed }) => isClosed,
+    measure(store, series, up) {
+      const { read } = store
+      store.read = (key) => {
+        series.count('SELECT', 0.25, undefined)
+        up.proven()
+        return read(key)
+      }
+      const restore = () => {
+        store.read = read
+      }
+      return { readConnections() {}, isSaturated: () => false, ask: async () => {}, stop: restore, restore }
+    },
+  }
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(dbMetrics, { adapters: [adapter], pools: { main: store as never } })
+
+  t.equal(store.read('a'), 'value')
+  const { body } = await app.inject('/metrics')
+  t.match(body, 'db_queries_total{operation="SELECT",pool="main"} 1\n')
+  t.match(body, 'db_query_duration_seconds_sum{operation="SELECT",pool="main"} 0.25\n')
+  t.match(body, 'db_up{pool="main"} 1\n')
+  t.throws(() => app.dbMetrics.observe('other', {} as never), {
+    message: /a store, or a pool of pg, or a pool of mysql2/,
+  })
+  store.isClosed = true
+  t.notMatch((await app.inject('/metrics')).body, 'db_up{')
 })

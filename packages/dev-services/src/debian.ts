@@ -25,7 +25,7 @@ interface Archive {
 }
 
 /** The paths of a package that are kept. */
-const KEPT = ['usr/bin', 'usr/lib', 'usr/libexec', 'usr/share/prometheus', 'lib']
+const KEPT = ['usr/bin', 'usr/sbin', 'usr/lib', 'usr/libexec', 'usr/share/mysql', 'usr/share/prometheus', 'lib']
 
 /** Package lists younger than this are reused. */
 const LISTS_TTL_MS = 3_600_000

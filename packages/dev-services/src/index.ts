@@ -9,6 +9,7 @@ export { cacheDirectory } from './cache.ts'
 export { assertDocumented, type Compatibility } from './compatibility.ts'
 export { ToolUnavailableError } from './errors.ts'
 export { type ExpositionSample, readSamples, readValue } from './exposition.ts'
+export { startMariadb } from './mariadb.ts'
 export { type PostgresServiceOptions, startPostgres } from './postgres.ts'
 export { type ProcessOptions, type StartedProcess, startProcess } from './process.ts'
 export {

@@ -18,6 +18,8 @@ export interface Tool {
   env: Record<string, string>
   /** The working directory, if the tool requires one. */
   cwd?: string
+  /** The folder that stands for `/` to the tool, unless it is installed. */
+  root?: string
   /** The origin of the tool, for a log line. */
   source: string
 }
@@ -45,7 +47,14 @@ interface ToolSource {
   withLibraries?: boolean
 }
 
-export type ToolName = 'alertmanager' | 'amtool' | 'docker-compose' | 'prometheus' | 'promtool' | 'redis-server'
+export type ToolName =
+  | 'alertmanager'
+  | 'amtool'
+  | 'docker-compose'
+  | 'mariadbd'
+  | 'prometheus'
+  | 'promtool'
+  | 'redis-server'
 
 const SOURCES: Record<ToolName, ToolSource> = {
   alertmanager: {
@@ -58,6 +67,7 @@ const SOURCES: Record<ToolName, ToolSource> = {
     commands: ['docker-compose'],
     packages: { 'docker-compose': 'usr/libexec/docker/cli-plugins/docker-compose' },
   },
+  mariadbd: { commands: ['mariadbd'], packages: { 'mariadb-server-core': 'usr/sbin/mariadbd' }, withLibraries: true },
   prometheus: { commands: ['prometheus'], packages: { prometheus: 'usr/bin/prometheus' } },
   // A separate package since trixie.
   promtool: { commands: ['promtool'], packages: { promtool: 'usr/bin/promtool', prometheus: 'usr/bin/promtool' } },
@@ -101,6 +111,7 @@ export async function debianTool(name: ToolName, { suite }: ToolOptions = {}): P
     args: [],
     env: withLibraries ? { LD_LIBRARY_PATH: libraries(root) } : {},
     ...(existsSync(templates) ? { cwd: templates } : {}),
+    root,
     source: command,
   }
 }

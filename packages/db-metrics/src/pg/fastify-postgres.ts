@@ -5,11 +5,11 @@
  */
 import { type Method, patch } from '@data20/metrics-core/plugin'
 import type { FastifyInstance } from 'fastify'
-import type { ObservablePool } from './pool.ts'
+import type { PgPool } from './pool.ts'
 
 /** What `@fastify/postgres` decorates: `fastify.pg`, and `fastify.pg[name]` for a named pool. */
 export interface PostgresDatabase {
-  pool: ObservablePool
+  pool: PgPool
   connect: Method
   query: Method
 }

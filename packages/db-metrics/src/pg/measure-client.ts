@@ -5,12 +5,11 @@
  */
 import type { EventEmitter } from 'node:events'
 import { type Method, patch } from '@data20/metrics-core/plugin'
-import { callWatched } from './call-watched.ts'
-import type { PoolSeries } from './instruments.ts'
-import { type Operation, operationOf } from './operation.ts'
+import type { PoolSeries, UpSignals } from '../adapter.ts'
+import { callWatched } from '../call-watched.ts'
+import { type Operation, operationOf } from '../operation.ts'
 import { hasCallback, isSubmittable, textOf, watchSubmit, watchSubmittable } from './submittable.ts'
 import { followTransactions } from './transactions.ts'
-import type { Up } from './up.ts'
 
 /** A connection that is measured. */
 export interface MeasuredClient {
@@ -28,7 +27,12 @@ interface Client extends EventEmitter {
 }
 
 /** Measures a connection until it ends, which calls `ended`. */
-export function measureClient(client: EventEmitter, series: PoolSeries, up: Up, ended: () => void): MeasuredClient {
+export function measureClient(
+  client: EventEmitter,
+  series: PoolSeries,
+  up: UpSignals,
+  ended: () => void,
+): MeasuredClient {
   const transactions = followTransactions(client, series.transactions)
   let checkoutMs: number | undefined
   let running = 0

@@ -2,8 +2,8 @@ import { assertDocumented, readValue } from '@data20/dev-services'
 import fastifyPostgres from '@fastify/postgres'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
-import { dbMetrics } from '../src/index.ts'
-import { build, called, connectionString, countsOf, nonZero, rejectsWith, repeat, scrape, TIMES } from './helpers.ts'
+import { dbMetrics } from '../../src/index.ts'
+import { build, called, connectionString, countsOf, nonZero, rejectsWith, repeat, scrape, TIMES } from '../helpers.ts'
 
 /** Uses each method of the decorator, and both pools. */
 async function useEveryWay(t: Test, app: FastifyInstance): Promise<void> {

@@ -4,8 +4,8 @@
  * @module
  */
 import type { EventEmitter } from 'node:events'
-import type { PoolSeries } from './instruments.ts'
-import type { OUTCOMES } from './metrics.ts'
+import type { PoolSeries } from '../adapter.ts'
+import { createTransaction } from '../transaction.ts'
 
 /** The transactions of one connection, which are never more than one at a time. */
 export interface Transactions {
@@ -35,7 +35,7 @@ const NONE: Transactions = { isOpen: false, lost() {}, stop() {} }
 export function followTransactions(client: object, series: PoolSeries['transactions']): Transactions {
   const { connection } = client as { connection?: EventEmitter }
   if (typeof connection?.prependListener !== 'function') return NONE
-  let startMs: number | undefined
+  const transaction = createTransaction(series)
   /** The server answers ROLLBACK TO SAVEPOINT with ROLLBACK too. What follows tells which of them it was. */
   let mayBeRolledBack = false
   // Before pg's own listeners, which tell the caller.
@@ -43,9 +43,9 @@ export function followTransactions(client: object, series: PoolSeries['transacti
   connection.prependListener('readyForQuery', ready)
   return {
     get isOpen() {
-      return startMs !== undefined
+      return transaction.isOpen
     },
-    lost: () => end('lost'),
+    lost: () => transaction.end('lost'),
     stop() {
       connection.off('commandComplete', completed)
       connection.off('readyForQuery', ready)
@@ -55,27 +55,21 @@ export function followTransactions(client: object, series: PoolSeries['transacti
   /** A string of several statements completes each of them. */
   function completed({ text }: CommandComplete): void {
     if (text === 'BEGIN' || text === 'START TRANSACTION') {
-      if (mayBeRolledBack) end('rollback')
-      startMs ??= performance.now()
-    } else if (text === 'COMMIT') end('commit')
-    else if (text === 'ROLLBACK') mayBeRolledBack = true
+      if (mayBeRolledBack) transaction.end('rollback')
+      mayBeRolledBack = false
+      transaction.begin()
+    } else if (text === 'COMMIT') {
+      transaction.end('commit')
+      mayBeRolledBack = false
+    } else if (text === 'ROLLBACK') mayBeRolledBack = true
     // Another connection decides its outcome.
-    else if (text === 'PREPARE TRANSACTION') startMs = undefined
+    else if (text === 'PREPARE TRANSACTION') transaction.forget()
   }
 
   function ready({ status }: ReadyForQuery): void {
-    if (status === 'I') end('rollback')
+    if (status === 'I') transaction.end('rollback')
     // COMMIT AND CHAIN begins a transaction without a word.
-    else startMs ??= performance.now()
+    else transaction.begin()
     mayBeRolledBack = false
-  }
-
-  function end(outcome: (typeof OUTCOMES)[number]): void {
-    mayBeRolledBack = false
-    if (startMs === undefined) return
-    const { count, duration } = series[outcome]
-    count.inc()
-    duration.observe((performance.now() - startMs) / 1000)
-    startMs = undefined
   }
 }

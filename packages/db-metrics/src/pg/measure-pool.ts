@@ -5,23 +5,13 @@
  */
 import type { EventEmitter } from 'node:events'
 import { type Method, patch } from '@data20/metrics-core/plugin'
-import { callWatched } from './call-watched.ts'
-import type { PoolSeries } from './instruments.ts'
+import type { MeasuredPool, PoolSeries, UpSignals } from '../adapter.ts'
+import { callWatched } from '../call-watched.ts'
+import { operationOf } from '../operation.ts'
 import { type MeasuredClient, measureClient } from './measure-client.ts'
-import { operationOf } from './operation.ts'
-import { isSaturated, type ObservablePool } from './pool.ts'
+import { isSaturated, type PgPool, readConnections } from './pool.ts'
+import { createQuestion } from './question.ts'
 import { textOf } from './submittable.ts'
-import type { Up } from './up.ts'
-
-/** A pool that is measured. */
-export interface MeasuredPool {
-  /** Connections in a transaction that runs no query. */
-  countIdleInTransaction(): number
-  /** Measures no further connections. Those that the pool has are measured until they end. */
-  stop(): void
-  /** Restores the pool and all of its connections. */
-  restore(): void
-}
 
 /**
  * Measures a pool and each of its connections, as instances: the classes of pg stay unchanged. A connection that is in
@@ -31,9 +21,10 @@ export interface MeasuredPool {
  * that never got a connection. There is no listener for `error`: with one, a process would survive what pg means it to
  * end on.
  */
-export function measurePool(pool: ObservablePool, series: PoolSeries, up: Up): MeasuredPool {
+export function measurePool(pool: PgPool, series: PoolSeries, up: UpSignals): MeasuredPool {
   const emitter = pool as unknown as EventEmitter
   const clients = new Map<EventEmitter, MeasuredClient>()
+  const question = createQuestion(pool)
   const restorePool = measureWaiting(pool, { series, up, acquired })
   // A query that this hook sends to a new connection precedes the event `connect`.
   if (typeof pool.options.onConnect === 'function') restorePool.push(patch(pool.options, 'onConnect', measureOnConnect))
@@ -41,8 +32,17 @@ export function measurePool(pool: ObservablePool, series: PoolSeries, up: Up): M
   emitter.prependListener('connect', connected)
   emitter.prependListener('acquire', measure)
   emitter.on('release', released)
-  emitter.on('remove', up.doubted)
-  return { countIdleInTransaction, stop, restore }
+  emitter.on('remove', removed)
+  return {
+    readConnections() {
+      readConnections(pool, series)
+      series.idleInTransaction.set(countIdleInTransaction())
+    },
+    isSaturated: () => isSaturated(pool),
+    ask: question.ask,
+    stop,
+    restore,
+  }
 
   function measure(client: EventEmitter): MeasuredClient {
     const known = clients.get(client)
@@ -72,6 +72,10 @@ export function measurePool(pool: ObservablePool, series: PoolSeries, up: Up): M
     clients.get(client)?.released()
   }
 
+  function removed(client: unknown): void {
+    if (!question.isOwn(client)) up.doubted()
+  }
+
   function countIdleInTransaction(): number {
     let count = 0
     for (const client of clients.values()) if (client.isIdleInTransaction()) count += 1
@@ -81,7 +85,7 @@ export function measurePool(pool: ObservablePool, series: PoolSeries, up: Up): M
   function stop(): void {
     emitter.off('connect', connected)
     emitter.off('acquire', measure)
-    emitter.off('remove', up.doubted)
+    emitter.off('remove', removed)
     for (const putBack of restorePool) putBack()
   }
 
@@ -95,13 +99,13 @@ export function measurePool(pool: ObservablePool, series: PoolSeries, up: Up): M
 
 interface Waiting {
   series: PoolSeries
-  up: Up
+  up: UpSignals
   /** A caller has the connection from now on. */
   acquired(client: unknown): void
 }
 
 /** Measures the wait for a connection, and counts the queries of the pool that never got one. */
-function measureWaiting(pool: ObservablePool, { series, up, acquired }: Waiting): Array<() => void> {
+function measureWaiting(pool: PgPool, { series, up, acquired }: Waiting): Array<() => void> {
   /** The query that `pool.query` is asking a connection for. pg calls `connect` before `query` returns. */
   let queryOfPool: unknown
   return [patch(pool, 'query', measureQuery), patch(pool, 'connect', measureConnect)]

@@ -1,12 +1,12 @@
 /**
- * What db-metrics uses of a pool, and the gauges that a pool knows by itself.
+ * What db-metrics uses of a pool of pg, and the gauges that a pool knows by itself.
  *
  * @module
  */
-import type { GaugeSeries } from '@data20/metrics-core'
+import type { ConnectionSeries } from '../adapter.ts'
 
 /** The part of a `pg.Pool` that is used. Every version of pg 8 has it, native or not. */
-export interface ObservablePool {
+export interface PgPool {
   readonly totalCount: number
   readonly idleCount: number
   readonly waitingCount: number
@@ -19,26 +19,18 @@ export interface ObservablePool {
 }
 
 /** Returns true for a pool of pg. A single connection, which has `connect` and `query` too, is none. */
-export function isPool(value: unknown): value is ObservablePool {
-  const { connect, totalCount } = (value ?? {}) as Partial<ObservablePool>
+export function isPgPool(value: unknown): value is PgPool {
+  const { connect, totalCount } = (value ?? {}) as Partial<PgPool>
   return typeof connect === 'function' && typeof totalCount === 'number'
 }
 
 /** Returns true when a caller would have to wait for a connection. */
-export function isSaturated({ totalCount, idleCount, waitingCount, options: { max = 10 } }: ObservablePool): boolean {
+export function isSaturated({ totalCount, idleCount, waitingCount, options: { max = 10 } }: PgPool): boolean {
   return waitingCount > 0 || (idleCount === 0 && totalCount >= max)
 }
 
-/** The gauges of a pool's connections. */
-export interface ConnectionSeries {
-  active: GaugeSeries
-  idle: GaugeSeries
-  max: GaugeSeries
-  waiting: GaugeSeries
-}
-
 /** Sets the gauges that a pool knows by itself. */
-export function readConnections(pool: ObservablePool, series: ConnectionSeries): void {
+export function readConnections(pool: PgPool, series: ConnectionSeries): void {
   series.active.set(pool.totalCount - pool.idleCount)
   series.idle.set(pool.idleCount)
   series.waiting.set(pool.waitingCount)

@@ -19,7 +19,7 @@ import {
   scrape,
   start,
   TIMES,
-} from './helpers.ts'
+} from '../helpers.ts'
 
 type Way = (pool: pg.Pool, client: pg.PoolClient, t: Test) => (index: number) => Promise<unknown>
 /** Every way of sending a query, and the operations that it counts as. */
@@ -335,7 +335,7 @@ t.test('results, errors, this and returned objects are those of pg', async (t) =
 })
 
 t.test('an unhandled rejection stays one, and idle connections that break end a process as without us', async (t) => {
-  const fixture = fileURLToPath(new URL('fixtures/process.mjs', import.meta.url))
+  const fixture = fileURLToPath(new URL('../fixtures/process.mjs', import.meta.url))
   const mortal = await start(t)
   const run = async (mode: string) => {
     const running = promisify(execFile)(process.execPath, [fixture, mode, mortal.url])

@@ -1,10 +1,10 @@
-import { assertDocumented, readValue, until } from '@data20/dev-services'
+import { readValue, until } from '@data20/dev-services'
 import { sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import pg from 'pg'
 import Cursor from 'pg-cursor'
 import t from 'tap'
-import { build, connectionString, countsOf, createPool, nonZero, scrape } from './helpers.ts'
+import { build, connectionString, countsOf, createPool, nonZero, scrape } from '../helpers.ts'
 
 const seconds = (text: string, operation: string) =>
   readValue(text, `db_query_duration_seconds_sum{operation="${operation}",pool="main"}`)!
@@ -92,11 +92,6 @@ t.test('a transaction ends as the server says', async (t) => {
     t.equal(readValue(text, `db_transaction_duration_seconds_count{outcome="${outcome}",pool="main"}`), count)
   }
   t.equal(countsOf(text).SAVEPOINT, 4)
-  assertDocumented(t, {
-    library: 'drizzle-orm',
-    counted: 'queries, transactions and savepoints of `drizzle-orm/node-postgres` with an observed pool',
-    notCounted: 'other drivers',
-  })
 })
 
 t.test('a connection that ends amid a transaction loses it, and one that does nothing in it is idle', async (t) => {

@@ -4,7 +4,7 @@ import { drizzle } from 'drizzle-orm/node-postgres'
 import { Kysely, PostgresDialect, sql } from 'kysely'
 import type pg from 'pg'
 import t, { type Test } from 'tap'
-import { build, called, countsOf, createPool, nonZero, scrape } from './helpers.ts'
+import { build, called, countsOf, createPool, nonZero, scrape } from '../helpers.ts'
 
 /** Holds the advisory lock 7, for which others wait until it is released. */
 async function holdLock(t: Test, pool: pg.Pool): Promise<{ release(): Promise<void> }> {
