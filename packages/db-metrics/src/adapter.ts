@@ -12,7 +12,7 @@ export interface PoolAdapter<Pool = unknown> {
   /** What its pools are called in messages, such as `a pool of pg`. */
   readonly kind: string
   /** Returns true for a pool that it can measure. Gets any value. */
-  accepts(value: unknown): value is Pool
+  accepts(value: unknown): boolean
   /** Returns true once the pool was ended. Its gauges disappear then, and its name is free. */
   hasEnded(pool: Pool): boolean
   /** Begins to measure a pool. What it sees it writes to `series`; what tells if the database is up, to `up`. */
