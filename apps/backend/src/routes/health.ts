@@ -4,14 +4,13 @@
  * @module
  */
 import { access } from 'node:fs/promises'
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { Type } from 'typebox'
+import type { FastifyPluginAsyncJsonSchemaToTs } from '@fastify/type-provider-json-schema-to-ts'
 import { ApiError, type Detail } from '../errors.ts'
 import { ErrorBody } from './schemas.ts'
 
 /** `GET /health/live` for a supervisor that restarts the process, `GET /health/ready` for a load balancer. */
-export const healthRoutes: FastifyPluginAsyncTypebox = async (app) => {
-  const Health = Type.Object({ status: Type.String() })
+export const healthRoutes: FastifyPluginAsyncJsonSchemaToTs = async (app) => {
+  const Health = { type: 'object', properties: { status: { type: 'string' } }, required: ['status'] } as const
   const checks = {
     documents: () => access(app.config.DOCS_DIR),
     database: () => app.runStore.check(),

@@ -3,64 +3,80 @@
  *
  * @module
  */
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { Type } from 'typebox'
+import type { FastifyPluginAsyncJsonSchemaToTs } from '@fastify/type-provider-json-schema-to-ts'
 import { ApiError } from '../errors.ts'
 import { type HistoryPosition, RUN_STATUSES } from '../runs/run.ts'
 import { sendWithResult } from './result.ts'
 import { ErrorBody } from './schemas.ts'
 
-const Run = Type.Object({
-  run_id: Type.String(),
-  tool: Type.String(),
-  status: Type.Enum([...RUN_STATUSES], {
-    description:
-      'queued: also between two attempts. timeout, failed: after the last attempt. cancelled: the caller left, or the backend closed.',
-  }),
-  attempts: Type.Integer({ description: 'Begun so far.' }),
-  created_at: Type.String({ description: 'ISO 8601, as all times.' }),
-  started_at: Type.Optional(Type.String({ description: 'Start of the last attempt.' })),
-  finished_at: Type.Optional(Type.String()),
-  duration_ms: Type.Optional(Type.Number({ description: 'Of the last attempt that ended.' })),
-  error: Type.Optional(
-    Type.Object(
-      {
-        code: Type.String(),
-        message: Type.String(),
-        details: Type.Optional(Type.Array(Type.Object({ field: Type.String(), message: Type.String() }))),
+const Run = {
+  type: 'object',
+  properties: {
+    run_id: { type: 'string' },
+    tool: { type: 'string' },
+    status: {
+      enum: RUN_STATUSES,
+      description:
+        'queued: also between two attempts. timeout, failed: after the last attempt. cancelled: the caller left, or the backend closed.',
+    },
+    attempts: { type: 'integer', description: 'Begun so far.' },
+    created_at: { type: 'string', description: 'ISO 8601, as all times.' },
+    started_at: { type: 'string', description: 'Start of the last attempt.' },
+    finished_at: { type: 'string' },
+    duration_ms: { type: 'number', description: 'Of the last attempt that ended.' },
+    error: {
+      type: 'object',
+      properties: {
+        code: { type: 'string' },
+        message: { type: 'string' },
+        details: {
+          type: 'array',
+          items: {
+            type: 'object',
+            properties: { field: { type: 'string' }, message: { type: 'string' } },
+            required: ['field', 'message'],
+            additionalProperties: false,
+          },
+        },
       },
-      { description: 'Why the last attempt did not complete.' },
-    ),
-  ),
-})
-
-const RunWithResult = Type.Object({
-  ...Run.properties,
-  result: Type.Optional(Type.Unknown({ description: 'The result of a completed run.' })),
-})
-
-const Query = Type.Object(
-  {
-    status: Type.Optional(Type.Enum([...RUN_STATUSES])),
-    // A text of PostgreSQL cannot hold a NUL.
-    tool: Type.Optional(Type.String({ minLength: 1, maxLength: 100, pattern: '^[^\\0]*$' })),
-    limit: Type.Integer({ minimum: 1, maximum: 100, default: 20 }),
-    cursor: Type.Optional(Type.String({ maxLength: 200, description: 'The `next_cursor` of the previous page.' })),
+      required: ['code', 'message'],
+      additionalProperties: false,
+      description: 'Why the last attempt did not complete.',
+    },
   },
-  { additionalProperties: false },
-)
+  required: ['run_id', 'tool', 'status', 'attempts', 'created_at'],
+  additionalProperties: false,
+} as const
+
+const RunWithResult = {
+  ...Run,
+  properties: { ...Run.properties, result: { description: 'The result of a completed run.' } },
+} as const
+
+const Query = {
+  type: 'object',
+  properties: {
+    status: { enum: RUN_STATUSES },
+    // A text of PostgreSQL cannot hold a NUL.
+    tool: { type: 'string', minLength: 1, maxLength: 100, pattern: '^[^\\0]*$' },
+    limit: { type: 'integer', minimum: 1, maximum: 100, default: 20 },
+    cursor: { type: 'string', maxLength: 200, description: 'The `next_cursor` of the previous page.' },
+  },
+  required: ['limit'],
+  additionalProperties: false,
+} as const
 
 /** The creation time of a run in microseconds, which fits 16 digits until the year 2286, and its id. */
 const CURSOR = /^(\d{1,16}):([0-9a-f-]{36})$/
 
 /** `GET /api/runs` and `GET /api/runs/:id`: the history, newest first. */
-export const historyRoutes: FastifyPluginAsyncTypebox = async (app) => {
+export const historyRoutes: FastifyPluginAsyncJsonSchemaToTs = async (app) => {
   app.get(
     '/api/runs/:id',
     {
       schema: {
         summary: 'One run',
-        params: Type.Object({ id: Type.String({ maxLength: 100 }) }),
+        params: { type: 'object', properties: { id: { type: 'string', maxLength: 100 } }, required: ['id'] } as const,
         response: { 200: RunWithResult, '4xx': ErrorBody, 503: ErrorBody },
       },
     },
@@ -80,12 +96,14 @@ export const historyRoutes: FastifyPluginAsyncTypebox = async (app) => {
         summary: 'The runs, newest first, without their results',
         querystring: Query,
         response: {
-          200: Type.Object({
-            runs: Type.Array(Run),
-            next_cursor: Type.Optional(
-              Type.String({ description: 'Where the next page begins; absent on the last page.' }),
-            ),
-          }),
+          200: {
+            type: 'object',
+            properties: {
+              runs: { type: 'array', items: Run },
+              next_cursor: { type: 'string', description: 'Where the next page begins; absent on the last page.' },
+            },
+            required: ['runs'],
+          } as const,
           '4xx': ErrorBody,
           503: ErrorBody,
         },

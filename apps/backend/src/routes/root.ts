@@ -3,12 +3,11 @@
  *
  * @module
  */
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { Type } from 'typebox'
+import type { FastifyPluginAsyncJsonSchemaToTs } from '@fastify/type-provider-json-schema-to-ts'
 import { NAME, VERSION } from '../package.ts'
 
 /** `GET /`: what this is, and where to go from here. */
-export const rootRoutes: FastifyPluginAsyncTypebox = async (app) => {
+export const rootRoutes: FastifyPluginAsyncJsonSchemaToTs = async (app) => {
   const answer = {
     name: NAME,
     version: VERSION,
@@ -30,12 +29,16 @@ export const rootRoutes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         summary: 'What this is',
         response: {
-          200: Type.Object({
-            name: Type.String(),
-            version: Type.String(),
-            status: Type.String(),
-            links: Type.Record(Type.String(), Type.String()),
-          }),
+          200: {
+            type: 'object',
+            properties: {
+              name: { type: 'string' },
+              version: { type: 'string' },
+              status: { type: 'string' },
+              links: { type: 'object', additionalProperties: { type: 'string' } },
+            },
+            required: ['name', 'version', 'status', 'links'],
+          } as const,
         },
       },
     },

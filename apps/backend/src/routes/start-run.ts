@@ -4,44 +4,52 @@
  * @module
  */
 import { randomUUID } from 'node:crypto'
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyPluginAsyncJsonSchemaToTs } from '@fastify/type-provider-json-schema-to-ts'
 import type { FastifyReply } from 'fastify'
-import { Type } from 'typebox'
 import { ApiError } from '../errors.ts'
-import { findTool, parseParameters, ToolError } from '../knowledge/tools/index.ts'
+import { findTool, ToolError } from '../knowledge/tools/index.ts'
+import { parseParameters } from '../knowledge/tools/parameters.ts'
 import { failureOf } from '../runs/failure.ts'
 import type { RunningRun } from '../runs/running.ts'
 import { sendWithResult } from './result.ts'
 import { ErrorBody } from './schemas.ts'
 
-const RunRequest = Type.Object(
-  {
-    tool: Type.String({ minLength: 1, maxLength: 100, description: 'A name from GET /api/tools.' }),
-    params: Type.Optional(Type.Object({}, { additionalProperties: true, description: "The tool's parameters." })),
-    mode: Type.Optional(
-      Type.Enum(['inline', 'queued'], {
-        description: 'inline (default): the answer holds the result. queued: GET /api/runs/:id tells how the run goes.',
-      }),
-    ),
-    cache: Type.Optional(
-      Type.Boolean({
-        description: 'false: the tool runs even if its result is known. A queued run always does. Default: true.',
-      }),
-    ),
+const RunRequest = {
+  type: 'object',
+  properties: {
+    tool: { type: 'string', minLength: 1, maxLength: 100, description: 'A name from GET /api/tools.' },
+    params: { type: 'object', properties: {}, additionalProperties: true, description: "The tool's parameters." },
+    mode: {
+      enum: ['inline', 'queued'],
+      description: 'inline (default): the answer holds the result. queued: GET /api/runs/:id tells how the run goes.',
+    },
+    cache: {
+      type: 'boolean',
+      description: 'false: the tool runs even if its result is known. A queued run always does. Default: true.',
+    },
   },
-  { additionalProperties: false },
-)
+  required: ['tool'],
+  additionalProperties: false,
+} as const
 
-const RunAnswer = Type.Object({
-  run_id: Type.String({ description: 'With `cached`, the run that gave the result.' }),
-  tool: Type.String(),
-  status: Type.Literal('completed'),
-  cached: Type.Optional(Type.Literal(true, { description: 'The result was known, and nothing was executed.' })),
-  result: Type.Unknown(),
-  duration_ms: Type.Number(),
-})
+const RunAnswer = {
+  type: 'object',
+  properties: {
+    run_id: { type: 'string', description: 'With `cached`, the run that gave the result.' },
+    tool: { type: 'string' },
+    status: { const: 'completed' },
+    cached: { const: true, description: 'The result was known, and nothing was executed.' },
+    result: {},
+    duration_ms: { type: 'number' },
+  },
+  required: ['run_id', 'tool', 'status', 'result', 'duration_ms'],
+} as const
 
-const QueuedAnswer = Type.Object({ run_id: Type.String(), status: Type.Literal('queued') })
+const QueuedAnswer = {
+  type: 'object',
+  properties: { run_id: { type: 'string' }, status: { const: 'queued' } },
+  required: ['run_id', 'status'],
+} as const
 
 /** A tool to run and its parameters, validated and complete with defaults. */
 interface Call {
@@ -53,7 +61,7 @@ interface Call {
  * `POST /api/run`: runs a tool while the caller waits, or accepts a run for the queue. A caller that leaves, and a
  * shutdown, cancel an inline run.
  */
-export const startRunRoutes: FastifyPluginAsyncTypebox = async (app) => {
+export const startRunRoutes: FastifyPluginAsyncJsonSchemaToTs = async (app) => {
   const { config, resultCache: cache, running, runQueue, runRecorder, runStore, toolMetrics, toolPool } = app
   const { MAX_JOB_BYTES: maxJobBytes, QUEUE_ATTEMPTS: attempts, TOOL_TIMEOUT_MS: timeoutMs } = config
 

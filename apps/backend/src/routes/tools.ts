@@ -4,13 +4,12 @@
  * @module
  */
 import { disposeHook } from '@data20/cache-metrics'
-import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyPluginAsyncJsonSchemaToTs } from '@fastify/type-provider-json-schema-to-ts'
 import { LRUCache } from 'lru-cache'
-import { Type } from 'typebox'
 import { tools } from '../knowledge/tools/index.ts'
 
 /** `GET /api/tools`: the tools, with the JSON schema of their parameters. */
-export const toolRoutes: FastifyPluginAsyncTypebox = async (app) => {
+export const toolRoutes: FastifyPluginAsyncJsonSchemaToTs = async (app) => {
   /** The answer as JSON, under its only key. */
   const registry = new LRUCache<'tools', string>({
     max: 1,
@@ -26,11 +25,20 @@ export const toolRoutes: FastifyPluginAsyncTypebox = async (app) => {
       schema: {
         summary: 'The tools and their parameters',
         response: {
-          200: Type.Object({
-            tools: Type.Array(
-              Type.Object({ name: Type.String(), description: Type.String(), parameters: Type.Unknown() }),
-            ),
-          }),
+          200: {
+            type: 'object',
+            properties: {
+              tools: {
+                type: 'array',
+                items: {
+                  type: 'object',
+                  properties: { name: { type: 'string' }, description: { type: 'string' }, parameters: {} },
+                  required: ['name', 'description', 'parameters'],
+                },
+              },
+            },
+            required: ['tools'],
+          } as const,
         },
       },
     },

@@ -5,7 +5,8 @@
 import { createHash } from 'node:crypto'
 import { loadCorpus } from '../../dist/knowledge/corpus/corpus.js'
 import type { Document } from '../../dist/knowledge/corpus/document.js'
-import { findTool, parseParameters } from '../../dist/knowledge/tools/index.js'
+import { findTool } from '../../dist/knowledge/tools/index.js'
+import { parseParameters } from '../../dist/knowledge/tools/parameters.js'
 
 /** Answers by tool and parameters, and the structure of each document by id. */
 export interface Answers {

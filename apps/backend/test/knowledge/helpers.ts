@@ -7,7 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { createToolPool, type ToolPool } from '../../dist/knowledge/pool.js'
-import { findTool, parseParameters, tools } from '../../dist/knowledge/tools/index.js'
+import { findTool, tools } from '../../dist/knowledge/tools/index.js'
+import { parseParameters } from '../../dist/knowledge/tools/parameters.js'
 import '../threads.ts'
 
 export const SMALL = fileURLToPath(new URL('../fixtures/small', import.meta.url))

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { Type } from 'typebox'
 import { type Corpus, compare } from '../corpus/corpus.ts'
 import { resolveLink } from '../corpus/link.ts'
 import type { Tool } from './tool.ts'
@@ -34,7 +33,7 @@ const DAMPING = 0.85
 const RANK_TOLERANCE = 1e-10
 const MAX_ITERATIONS = 200
 
-const parameters = Type.Object({}, { additionalProperties: false })
+const parameters = { type: 'object', properties: {}, additionalProperties: false } as const
 
 /** Images are not edges. A link to a heading counts as a link to its document. */
 export const tool: Tool = {

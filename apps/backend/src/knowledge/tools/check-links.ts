@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { Type } from 'typebox'
 import type { Corpus } from '../corpus/corpus.ts'
 import { resolveLink, type Target } from '../corpus/link.ts'
 import type { Tool } from './tool.ts'
@@ -32,7 +31,7 @@ interface BrokenLink extends FoundLink {
 
 const MAX_LISTED = 1000
 
-const parameters = Type.Object({}, { additionalProperties: false })
+const parameters = { type: 'object', properties: {}, additionalProperties: false } as const
 
 /** External links (`https:`, `mailto:`) are counted, and never fetched. */
 export const tool: Tool = {

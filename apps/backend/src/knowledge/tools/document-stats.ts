@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { Type } from 'typebox'
 import type { Corpus, Skipped } from '../corpus/corpus.ts'
 import type { Document } from '../corpus/document.ts'
 import type { Tool } from './tool.ts'
@@ -45,7 +44,7 @@ interface Counts extends Omit<Stats, 'reading_minutes' | 'code_share'> {
 // Adults reading English non-fiction in silence: M. Brysbaert, “How many words do we read per minute?”, 2019.
 const WORDS_PER_MINUTE = 238
 
-const parameters = Type.Object({}, { additionalProperties: false })
+const parameters = { type: 'object', properties: {}, additionalProperties: false } as const
 
 /** Characters that only make up the Markdown (`#`, `**`, fences) are not counted. */
 export const tool: Tool = {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Static, Type } from 'typebox'
+import type { FromSchema } from 'json-schema-to-ts'
 import { type Corpus, compare } from '../corpus/corpus.ts'
 import type { Document } from '../corpus/document.ts'
 import { invalidParameter } from './errors.ts'
@@ -23,21 +23,19 @@ interface Keyword {
   score: number
 }
 
-const parameters = Type.Object(
-  {
-    limit: Type.Optional(
-      Type.Integer({ default: 10, minimum: 1, maximum: 100, description: 'Keywords for each document.' }),
-    ),
-    document: Type.Optional(
-      Type.String({
-        minLength: 1,
-        maxLength: 1024,
-        description: 'Path of one document, as build_graph lists it; all documents when absent.',
-      }),
-    ),
+const parameters = {
+  type: 'object',
+  properties: {
+    limit: { type: 'integer', default: 10, minimum: 1, maximum: 100, description: 'Keywords for each document.' },
+    document: {
+      type: 'string',
+      minLength: 1,
+      maxLength: 1024,
+      description: 'Path of one document, as build_graph lists it; all documents when absent.',
+    },
   },
-  { additionalProperties: false },
-)
+  additionalProperties: false,
+} as const
 
 /**
  * Score of a term t in a document d: tf · idf, where tf = count of t in d / count of all terms in d, and idf = ln((1 +
@@ -52,7 +50,7 @@ export const tool: Tool = {
   run,
 }
 
-function run(corpus: Corpus, { limit = 10, document: id }: Static<typeof parameters>): KeywordsResult {
+function run(corpus: Corpus, { limit = 10, document: id }: FromSchema<typeof parameters>): KeywordsResult {
   if (id !== undefined && !corpus.byId.has(id)) throw invalidParameter('document', 'be the path of a document', id)
 
   const frequencies = new Map<string, number>()

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Static, Type } from 'typebox'
+import type { FromSchema } from 'json-schema-to-ts'
 import type { Corpus } from '../corpus/corpus.ts'
 import type { Tool } from './tool.ts'
 import { termsOf, toOneLine } from './words.ts'
@@ -48,20 +48,20 @@ const MAX_COMPARED = 64
 // Two passages that are as similar as the threshold are missed once in a thousand times.
 const MAX_MISS_PROBABILITY = 0.001
 
-const parameters = Type.Object(
-  {
-    threshold: Type.Optional(
-      Type.Number({
-        default: 0.8,
-        minimum: 0,
-        maximum: 1,
-        description:
-          'Jaccard similarity, 0 to 1, from which two passages count as duplicates. Passages with nothing in common never do.',
-      }),
-    ),
+const parameters = {
+  type: 'object',
+  properties: {
+    threshold: {
+      type: 'number',
+      default: 0.8,
+      minimum: 0,
+      maximum: 1,
+      description:
+        'Jaccard similarity, 0 to 1, from which two passages count as duplicates. Passages with nothing in common never do.',
+    },
   },
-  { additionalProperties: false },
-)
+  additionalProperties: false,
+} as const
 
 /**
  * Passages are compared as sets of shingles (three words in a row) by Jaccard similarity: |A ∩ B| / |A ∪ B|. MinHash
@@ -77,7 +77,7 @@ export const tool: Tool = {
   run,
 }
 
-function run(corpus: Corpus, { threshold }: Required<Static<typeof parameters>>): DuplicatesResult {
+function run(corpus: Corpus, { threshold }: Required<FromSchema<typeof parameters>>): DuplicatesResult {
   const passages = collectPassages(corpus)
   const groups = group(passages, threshold)
     .map(({ members, similarity }) => ({ similarity, places: members.flatMap((member) => passages[member]!.places) }))

@@ -3,8 +3,9 @@
  *
  * @module
  */
+
+import type { FromSchema } from 'json-schema-to-ts'
 import MiniSearch, { type SearchResult as Hit } from 'minisearch'
-import { type Static, Type } from 'typebox'
 import { type Corpus, compare } from '../corpus/corpus.ts'
 import type { Block, Document } from '../corpus/document.ts'
 import type { Tool } from './tool.ts'
@@ -36,19 +37,20 @@ const SNIPPET_CHARACTERS = 200
 const MAX_SNIPPET_TERMS = 20
 const MAX_QUERY_TERMS = 32
 
-const parameters = Type.Object(
-  {
-    query: Type.String({
+const parameters = {
+  type: 'object',
+  properties: {
+    query: {
+      type: 'string',
       minLength: 1,
       maxLength: 500,
       description: 'Words to look for. Prefixes and small typing errors match as well.',
-    }),
-    limit: Type.Optional(
-      Type.Integer({ default: 10, minimum: 1, maximum: 100, description: 'Documents to answer with.' }),
-    ),
+    },
+    limit: { type: 'integer', default: 10, minimum: 1, maximum: 100, description: 'Documents to answer with.' },
   },
-  { additionalProperties: false },
-)
+  required: ['query'],
+  additionalProperties: false,
+} as const
 
 /** Ranked by BM25+ (minisearch); a match in the title counts five times, in a heading twice. */
 export const tool: Tool = {
@@ -61,7 +63,7 @@ export const tool: Tool = {
 // The index of a corpus lives as long as the corpus.
 const indexes = new WeakMap<Corpus, MiniSearch<Document>>()
 
-function run(corpus: Corpus, { query, limit }: Required<Static<typeof parameters>>): SearchResult {
+function run(corpus: Corpus, { query, limit }: Required<FromSchema<typeof parameters>>): SearchResult {
   const words = [...new Set(termsOf(query))].slice(0, MAX_QUERY_TERMS)
   const hits = indexOf(corpus).search(words.join(' '), {
     boost: { title: 5, headings: 2 },

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import type { TObject } from 'typebox'
 import type { Corpus } from '../corpus/corpus.ts'
 
 /** One tool: a file in this folder exports one. */
@@ -13,7 +12,7 @@ export interface Tool {
   /** One sentence for the list of tools. */
   description: string
   /** JSON schema of the parameters, with their defaults. */
-  parameters: TObject
+  parameters: { readonly properties: object }
   /**
    * Answers with plain JSON. The same corpus and parameters give the same answer.
    * The parameters are valid and complete, see `parseParameters`.
