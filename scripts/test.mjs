@@ -4,8 +4,8 @@ import { countResults, resultFiles } from './count-results.mjs'
 import { pnpm } from './pnpm.mjs'
 
 for (const file of resultFiles()) rmSync(file, { force: true })
-// Two packages at once, each in one process: as many as the smallest machine has cores. A failure stops no other
-// package.
+// Three packages at once: the tests wait for other programs a third of their time, and two would leave a core of the
+// smallest machine with nothing to do. A failure stops no other package.
 const code = await pnpm('--silent', 'run', 'test:all')
 const { failed } = await countResults()
 process.exitCode = code === 0 && failed === 0 ? 0 : 1

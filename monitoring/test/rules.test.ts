@@ -12,7 +12,7 @@ const PROMETHEUS = join(MONITORING, 'prometheus')
 const SPECIFIED = ['HighHTTPErrorRate', 'SlowToolExecution', 'ServiceDown', 'Watchdog']
 
 /** Number of mutants in one run of the tests; `pnpm mutate` tries all. */
-const SAMPLE_SIZE = 12
+const SAMPLE_SIZE = 6
 
 const alerts = rules().filter(({ alert }) => alert !== undefined)
 

@@ -5,7 +5,8 @@ import pg from 'pg'
 import t, { type Test } from 'tap'
 import { type DbMetricsOptions, dbMetrics } from '../src/index.ts'
 
-export const TIMES = 1000
+/** Calls of each kind. */
+export const TIMES = 300
 
 export async function start(t: Test): Promise<Service> {
   const server = await startPostgres({ directory: temporaryFolder(t, 'db-metrics'), durable: false })

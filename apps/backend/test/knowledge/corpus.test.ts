@@ -9,20 +9,20 @@ import type { StatsResult } from '../../dist/knowledge/tools/document-stats.js'
 import type { DuplicatesResult } from '../../dist/knowledge/tools/find-duplicates.js'
 import { asNobody, folderOfLinks, poolOf, runAll } from './helpers.ts'
 
-t.test('hundreds of READMEs of other people are taken as they are', async (t) => {
+t.test('more than a hundred READMEs of other people are taken as they are', async (t) => {
   const docsDir = t.testdir()
   const packages = fileURLToPath(new URL('../../../../node_modules/.pnpm', import.meta.url))
   const readmes = readdirSync(packages)
     .flatMap((name) => [join(packages, name, 'node_modules', name.split('@')[0]!, 'README.md')])
     .filter((path) => existsSync(path))
-    .slice(0, 220)
+    .slice(0, 120)
   for (const [position, path] of readmes.entries()) copyFileSync(path, join(docsDir, `${position}.md`))
   const run = poolOf(t, docsDir)
 
-  t.ok(readmes.length >= 200, `${readmes.length} READMEs`)
+  t.ok(readmes.length >= 100, `${readmes.length} READMEs`)
   const results = await runAll(run)
   t.equal((results.build_graph as GraphResult).nodes.length, readmes.length)
-  t.ok((results.check_links as LinksResult).totals.links > 1000)
+  t.ok((results.check_links as LinksResult).totals.links > 500)
   t.ok((results.find_duplicates as DuplicatesResult).groups.length > 0, 'licence sections are alike')
 })
 
