@@ -58,8 +58,11 @@ export interface ConnectionSeries {
 
 /** The bound series of one pool. */
 export interface PoolSeries extends ConnectionSeries {
-  /** Counts a query that has ended. Without an error it succeeded; without `seconds` it was never sent. */
-  count(operation: Operation, seconds: number | undefined, error: unknown): void
+  /**
+   * Returns what counts a query, by its text and, where the driver has one, its name. Anything but a string is a query
+   * whose text is not known.
+   */
+  query(text: unknown, name?: unknown): QuerySeries
   wait: Record<(typeof RESULTS)[number], HistogramSeries>
   timeouts: CounterSeries
   checkout: HistogramSeries
@@ -67,6 +70,13 @@ export interface PoolSeries extends ConnectionSeries {
   up: GaugeSeries
   /** Removes the gauges. The counters and histograms stay: what was counted was counted. */
   remove(): void
+}
+
+/** The bound series of the queries that do the same. */
+export interface QuerySeries {
+  readonly operation: Operation
+  /** Counts a query that has ended. Without an error it succeeded; without `seconds` it was never sent. */
+  count(seconds: number | undefined, error: unknown): void
 }
 
 export interface TransactionSeries {

@@ -3,28 +3,22 @@
  *
  * @module
  */
-import type { CounterSeries, HistogramSeries, Metrics } from '@data20/metrics-core'
-import type { PoolSeries } from './adapter.ts'
+import type { CounterSeries, Metrics } from '@data20/metrics-core'
+import type { PoolSeries, QuerySeries } from './adapter.ts'
 import { definitions, OPERATIONS, OUTCOMES, RESULTS } from './metrics.ts'
-import type { Operation } from './operation.ts'
+import { type Operation, operationOf } from './operation.ts'
 import type { ResolvedOptions } from './options.ts'
 import { sqlstateClass } from './sqlstate.ts'
-
-interface OperationSeries {
-  queries: CounterSeries
-  duration: HistogramSeries
-  slow: CounterSeries
-}
 
 /** Makes the instruments. The function returned binds the series of a pool, which exist at zero from then on. */
 export function createInstruments(
   metrics: Metrics,
-  { buckets, slowQuerySeconds }: ResolvedOptions,
+  { buckets, slowQuerySeconds, queryName }: ResolvedOptions,
 ): (pool: string) => PoolSeries {
-  const queries = metrics.counter(definitions.queries)
-  const duration = metrics.histogram({ ...definitions.duration, buckets })
-  const slow = metrics.counter(definitions.slow)
-  const errors = metrics.counter(definitions.errors)
+  const queries = metrics.counter(withQuery(definitions.queries))
+  const duration = metrics.histogram({ ...withQuery(definitions.duration), buckets })
+  const slow = metrics.counter(withQuery(definitions.slow))
+  const errors = metrics.counter(withQuery(definitions.errors))
   const wait = metrics.histogram({ ...definitions.wait, buckets })
   const timeouts = metrics.counter(definitions.timeouts)
   const checkout = metrics.histogram(definitions.checkout)
@@ -40,9 +34,10 @@ export function createInstruments(
   }
 
   return (pool) => {
-    const series = byKey(OPERATIONS, reserve)
+    const unnamed = byKey(OPERATIONS, (operation) => bind(operation, queryName && 'other'))
+    const named = new Map<string, QuerySeries>()
     return {
-      count,
+      query,
       wait: byKey(RESULTS, (result) => wait.reserve({ pool, result })),
       timeouts: timeouts.reserve({ pool }),
       checkout: checkout.reserve({ pool }),
@@ -61,26 +56,45 @@ export function createInstruments(
       },
     }
 
-    function reserve(operation: Operation): OperationSeries {
-      // Other classes get their series when they occur: all of them would be 484 series, most of them at zero for ever.
-      errors.reserve({ operation, pool, sqlstate_class: 'other' })
-      return {
-        queries: queries.reserve({ operation, pool }),
-        duration: duration.reserve({ operation, pool }),
-        slow: slow.reserve({ operation, pool }),
-      }
+    function query(text: unknown, name: unknown): QuerySeries {
+      const operation = operationOf(text)
+      const value = queryName?.(text, name)
+      if (value === undefined) return unnamed[operation]
+      const key = `${operation} ${value}`
+      const known = named.get(key) ?? bind(operation, value)
+      named.set(key, known)
+      return known
     }
 
-    function count(operation: Operation, seconds: number | undefined, error: unknown): void {
-      const { queries, duration, slow } = series[operation]
-      queries.inc()
-      if (seconds !== undefined) {
-        duration.observe(seconds)
-        if (seconds > slowQuerySeconds) slow.inc()
+    /** The values of all labels are from fixed sets, so the series are bounded without the cardinality limit. */
+    function bind(operation: Operation, name: string | undefined): QuerySeries {
+      const labels = name === undefined ? { operation, pool } : { operation, pool, query: name }
+      const series = {
+        queries: queries.reserve(labels),
+        duration: duration.reserve(labels),
+        slow: slow.reserve(labels),
       }
-      // Both labels have a fixed set of values, so the series are bounded without the cardinality limit.
-      if (error) errors.reserve({ operation, pool, sqlstate_class: sqlstateClass(error) }).inc()
+      const errorsOf = (sqlstate_class: string): CounterSeries => errors.reserve({ ...labels, sqlstate_class })
+      // Other classes get their series when they occur: all of them would be 484 series, most of them at zero for ever.
+      errorsOf('other')
+      return {
+        operation,
+        count(seconds, error) {
+          series.queries.inc()
+          if (seconds !== undefined) {
+            series.duration.observe(seconds)
+            if (seconds > slowQuerySeconds) series.slow.inc()
+          }
+          if (error) errorsOf(sqlstateClass(error)).inc()
+        },
+      }
     }
+  }
+
+  /** The label `query` exists where it is asked for. */
+  function withQuery<Definition extends { labelNames: readonly string[] }>(definition: Definition): Definition {
+    if (queryName === undefined) return definition
+    return { ...definition, labelNames: [...definition.labelNames, 'query'].sort() }
   }
 }
 

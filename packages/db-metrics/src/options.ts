@@ -57,6 +57,20 @@ export interface DbMetricsOptions {
   slowQuerySeconds?: number
 
   /**
+   * Names of queries, which give the metrics of queries the label `query`; any other query is `other`. The series of a
+   * name exist from its first query on. The name of a query is that of its prepared statement with pg, or what
+   * `queryNameOf` returns.
+   * @default none, and no label
+   */
+  queryNames?: readonly string[]
+
+  /**
+   * Returns the name of a query from its text and, with pg, the name of its prepared statement. Called for each query.
+   * Only names of `queryNames` count; an error counts as none.
+   */
+  queryNameOf?: (text: string, name: string | undefined) => string | undefined
+
+  /**
    * Milliseconds for which a query that succeeded proves that the database is up. Without such a proof a scrape sends
    * `SELECT 1`; with 0 every scrape does.
    * @default 5000
@@ -72,13 +86,18 @@ export interface DbMetricsOptions {
 }
 
 /** The options with their defaults. */
-export type ResolvedOptions = Required<DbMetricsOptions>
+export type ResolvedOptions = Required<Omit<DbMetricsOptions, 'queryNames' | 'queryNameOf'>> & {
+  /** Returns the value of the label `query` if it is one of the names. Undefined where there is no such label. */
+  queryName: ((text: unknown, name: unknown) => string | undefined) | undefined
+}
 
 const NAMES: OptionNames<DbMetricsOptions> = {
   pools: ['pool', 'databases', 'clients'],
   adapters: ['adapter', 'drivers'],
   buckets: ['histogramBuckets', 'durationBuckets'],
   slowQuerySeconds: ['slowQueryMs', 'slowThreshold'],
+  queryNames: ['queries', 'statements'],
+  queryNameOf: ['queryName', 'getQueryName'],
   upCheckMs: ['healthCheckMs', 'interval'],
   upTimeoutMs: ['timeout', 'timeoutMs'],
 }
@@ -91,6 +110,8 @@ export function resolveOptions(options: DbMetricsOptions): ResolvedOptions {
     adapters = [],
     buckets = definitions.duration.buckets,
     slowQuerySeconds = 1,
+    queryNames,
+    queryNameOf,
     upCheckMs = 5000,
     upTimeoutMs = 500,
   } = options
@@ -99,7 +120,38 @@ export function resolveOptions(options: DbMetricsOptions): ResolvedOptions {
   if (!(slowQuerySeconds >= 0)) throw new InvalidOptionError('slowQuerySeconds', 'a number ≥ 0', slowQuerySeconds)
   if (!(upCheckMs >= 0)) throw new InvalidOptionError('upCheckMs', 'a number ≥ 0', upCheckMs)
   checkTimeout(upTimeoutMs, 'upTimeoutMs')
-  return { pools, adapters, buckets, slowQuerySeconds, upCheckMs, upTimeoutMs }
+  const queryName = resolveQueryName(queryNames, queryNameOf)
+  return { pools, adapters, buckets, slowQuerySeconds, queryName, upCheckMs, upTimeoutMs }
+}
+
+function resolveQueryName(
+  names: DbMetricsOptions['queryNames'],
+  nameOf: DbMetricsOptions['queryNameOf'],
+): ResolvedOptions['queryName'] {
+  if (nameOf !== undefined && typeof nameOf !== 'function') {
+    throw new InvalidOptionError('queryNameOf', 'a function', nameOf)
+  }
+  if (names === undefined) {
+    if (nameOf !== undefined) throw new InvalidOptionError('queryNames', 'the names that queryNameOf returns', names)
+    return undefined
+  }
+  if (!Array.isArray(names) || !names.every((name) => typeof name === 'string' && name !== '')) {
+    throw new InvalidOptionError('queryNames', 'a list of names', names)
+  }
+  const known = new Set(names)
+  return (text, name) => {
+    const found = nameOf === undefined ? name : call(nameOf, text, name)
+    return known.has(found as string) ? (found as string) : undefined
+  }
+}
+
+/** A function of the application must not make its query fail. */
+function call(nameOf: NonNullable<DbMetricsOptions['queryNameOf']>, text: unknown, name: unknown): unknown {
+  try {
+    return nameOf(typeof text === 'string' ? text : '', typeof name === 'string' ? name : undefined)
+  } catch {
+    return undefined
+  }
 }
 
 function checkAdapter(adapter: unknown): void {

@@ -10,6 +10,10 @@ t.test('options that cannot work fail at register', async (t) => {
     { upTimeoutMs: 0 },
     { upTimeoutMs: 2 ** 31 },
     { buckets: [1, 0.5] },
+    { queryNames: 'find-note' as never },
+    { queryNames: [''] },
+    { queryNameOf: () => 'a' },
+    { queryNames: ['a'], queryNameOf: 'b' as never },
     { pools: { main: {} as never } },
     { adapters: [{ kind: 'a file' } as never] },
   ]) {
@@ -43,7 +47,7 @@ t.test('an adapter of the application measures what it accepts', async (t) => {
     measure(store, series, up) {
       const { read } = store
       store.read = (key) => {
-        series.count('SELECT', 0.25, undefined)
+        series.query('SELECT 1').count(0.25, undefined)
         up.proven()
         return read(key)
       }

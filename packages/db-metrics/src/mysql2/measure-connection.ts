@@ -6,7 +6,6 @@
 import type { EventEmitter } from 'node:events'
 import { type Method, patch } from '@data20/metrics-core/plugin'
 import type { PoolSeries, UpSignals } from '../adapter.ts'
-import { operationOf } from '../operation.ts'
 import { followTransactions } from './transactions.ts'
 
 /** A connection that is measured. */
@@ -114,7 +113,7 @@ export function measureConnection(
    */
   function watchQuery(command: Command): void {
     const text = command.sql ?? command.statement?.query
-    const operation = operationOf(text)
+    const query = series.query(text)
     let startMs: number | undefined
     running.add(stop)
     patch(command, 'start', (original) => {
@@ -126,7 +125,7 @@ export function measureConnection(
     patch(command, 'doneInsert', (original) => {
       return function doneInsert(...args) {
         const { serverStatus } = (args[0] ?? {}) as { serverStatus?: number }
-        if (serverStatus !== undefined) transactions.answered(operation, text, serverStatus)
+        if (serverStatus !== undefined) transactions.answered(query.operation, text, serverStatus)
         return original.apply(this, args)
       }
     })
@@ -148,7 +147,7 @@ export function measureConnection(
     function stop(error: unknown): void {
       if (!running.delete(stop)) return
       const seconds = startMs === undefined ? undefined : (performance.now() - startMs) / 1000
-      series.count(operation, seconds, error)
+      query.count(seconds, error)
       if (error) {
         transactions.failed(error)
         up.doubted()

@@ -6,7 +6,6 @@
 import type { EventEmitter } from 'node:events'
 import { type Method, patch } from '@data20/metrics-core/plugin'
 import type { MeasuredPool, PoolSeries, UpSignals } from '../adapter.ts'
-import { operationOf } from '../operation.ts'
 import { type MeasuredConnection, measureConnection } from './measure-connection.ts'
 import { type CorePool, corePool, isSaturated, type Mysql2Pool } from './pool.ts'
 import { ask } from './question.ts'
@@ -122,7 +121,7 @@ function measureWaiting(pool: CorePool, { series, up, measure }: Waiting): Array
     if (isTimeout) series.timeouts.inc()
     // For a caller who had to wait, the error may be about the wait and not about the database.
     if (hasRoom && !pool._closed) up.refused()
-    if (query !== undefined) series.count(operationOf(textOf(query)), undefined, error)
+    if (query !== undefined) series.query(textOf(query)).count(undefined, error)
   }
 }
 

@@ -5,10 +5,9 @@
  */
 import type { EventEmitter } from 'node:events'
 import { type Method, patch } from '@data20/metrics-core/plugin'
-import type { PoolSeries, UpSignals } from '../adapter.ts'
+import type { PoolSeries, QuerySeries, UpSignals } from '../adapter.ts'
 import { callWatched } from '../call-watched.ts'
-import { type Operation, operationOf } from '../operation.ts'
-import { hasCallback, isSubmittable, textOf, watchSubmit, watchSubmittable } from './submittable.ts'
+import { hasCallback, isSubmittable, nameOf, textOf, watchSubmit, watchSubmittable } from './submittable.ts'
 import { followTransactions } from './transactions.ts'
 
 /** A connection that is measured. */
@@ -63,7 +62,7 @@ export function measureClient(
     return function query(...args) {
       const { _queryQueue: queue } = client as Client
       const length = queue?.length ?? 0
-      const clock = start(operationOf(textOf(args[0])))
+      const clock = start(series.query(textOf(args[0]), nameOf(args[0])))
       try {
         return send(original, this, args, clock.end)
       } catch (error) {
@@ -94,15 +93,15 @@ export function measureClient(
   }
 
   /** Starts the clock of a query. `wait` stops it until pg sends the query; `end` counts it. */
-  function start(operation: Operation): { wait(query: object): void; end(error: unknown): void } {
+  function start(query: QuerySeries): { wait(query: object): void; end(error: unknown): void } {
     let startMs: number | undefined = performance.now()
     let hasEnded = false
     running += 1
     return { wait, end }
 
-    function wait(query: object): void {
+    function wait(queued: object): void {
       startMs = undefined
-      watchSubmit(query, () => {
+      watchSubmit(queued, () => {
         startMs = performance.now()
       })
     }
@@ -112,7 +111,7 @@ export function measureClient(
       if (hasEnded) return
       hasEnded = true
       running -= 1
-      series.count(operation, startMs === undefined ? undefined : (performance.now() - startMs) / 1000, error)
+      query.count(startMs === undefined ? undefined : (performance.now() - startMs) / 1000, error)
       if (error) up.doubted()
       else up.proven()
     }

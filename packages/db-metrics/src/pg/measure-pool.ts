@@ -7,11 +7,10 @@ import type { EventEmitter } from 'node:events'
 import { type Method, patch } from '@data20/metrics-core/plugin'
 import type { MeasuredPool, PoolSeries, UpSignals } from '../adapter.ts'
 import { callWatched } from '../call-watched.ts'
-import { operationOf } from '../operation.ts'
 import { type MeasuredClient, measureClient } from './measure-client.ts'
 import { isSaturated, type PgPool, readConnections } from './pool.ts'
 import { createQuestion } from './question.ts'
-import { textOf } from './submittable.ts'
+import { nameOf, textOf } from './submittable.ts'
 
 /**
  * Measures a pool and each of its connections, as instances: the classes of pg stay unchanged. A connection that is in
@@ -138,7 +137,7 @@ function measureWaiting(pool: PgPool, { series, up, acquired }: Waiting): Array<
         if (isTimeout) series.timeouts.inc()
         // For a caller who had to wait, the error may be about the wait and not about the database.
         if (hasRoom) up.refused()
-        if (query !== undefined) series.count(operationOf(textOf(query)), undefined, error)
+        if (query !== undefined) series.query(textOf(query), nameOf(query)).count(undefined, error)
       })
     }
   }

@@ -23,6 +23,11 @@ export function textOf(query: unknown): unknown {
   return text ?? cursor?.text
 }
 
+/** Returns the name of a prepared statement, or undefined. */
+export function nameOf(query: unknown): unknown {
+  return typeof query === 'object' ? (query as { name?: unknown } | null)?.name : undefined
+}
+
 /** Calls `submitted` when pg sends the query. */
 export function watchSubmit(query: object, submitted: () => void): void {
   const putBack = patch(query, 'submit', (original) => {

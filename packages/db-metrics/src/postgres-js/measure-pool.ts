@@ -5,7 +5,6 @@
  */
 import { type Method, patch } from '@data20/metrics-core/plugin'
 import type { MeasuredPool, PoolSeries, UpSignals } from '../adapter.ts'
-import { operationOf } from '../operation.ts'
 import { type Connection, createConnections } from './connections.ts'
 import { type Backend, type PostgresJsPool, type Query, sampleQuery, textOf } from './pool.ts'
 import { createQuestion, isQuestion } from './question.ts'
@@ -101,21 +100,21 @@ export function measurePool(sql: PostgresJsPool, series: PoolSeries, up: UpSigna
       // postgres.js may reject a query that it has resolved.
       if (isOver) return
       isOver = true
-      const operation = operationOf(textOf(query))
+      const kind = series.query(textOf(query))
       if (connection !== undefined && sentMs !== undefined) {
         const seconds = (performance.now() - sentMs) / 1000
         connection.running -= 1
         if (waits && isBegin) connection.checkoutMs = sentMs
         else if (waits) series.checkout.observe(seconds)
-        if (!error) connections.answered(connection, operation, result)
-        series.count(operation, seconds, error)
+        if (!error) connections.answered(connection, kind.operation, result)
+        kind.count(seconds, error)
         if (error) up.doubted()
         else up.proven()
       } else if (waits) {
         waiting -= 1
         refused(error, askedMs)
-        series.count(operation, undefined, error)
-      } else if (reservation !== undefined) series.count(operation, undefined, error)
+        kind.count(undefined, error)
+      } else if (reservation !== undefined) kind.count(undefined, error)
     }
   }
 

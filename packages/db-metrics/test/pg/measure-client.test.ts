@@ -144,3 +144,41 @@ t.test('a connection is checked out from having it to giving it back, in every f
   t.ok(readValue(text, 'db_connection_checkout_seconds_sum{pool="main"}')! >= 0.2)
   t.ok(readValue(text, 'db_connection_checkout_seconds_sum{pool="main"}')! < wholeSeconds + 30)
 })
+
+t.test('queries have the names that are asked for, and no other', async (t) => {
+  const pool = createPool(t)
+  const named = await build(t, { pools: { main: pool }, queryNames: ['find-note', 'never'] })
+  const main = createPool(t)
+  const commented = await build(t, {
+    pools: { main },
+    queryNames: ['find-note'],
+    queryNameOf(text) {
+      if (text.includes('broken')) throw new Error('no name')
+      return /^-- (\S+)/.exec(text)?.[1]
+    },
+  })
+  const none = await build(t, { pools: { main: createPool(t) } })
+
+  await pool.query({ name: 'find-note', text: 'SELECT * FROM notes WHERE id = $1', values: [1] })
+  await pool.query({ name: 'unknown', text: 'SELECT 1' })
+  await pool.query('SELECT 2')
+  await t.rejects(pool.query({ name: 'find-note-2', text: 'SELECT * FROM missing' }))
+  t.strictSame(nonZero(await scrape(named), 'db_queries_total'), [
+    'db_queries_total{operation="SELECT",pool="main",query="other"} 3',
+    'db_queries_total{operation="SELECT",pool="main",query="find-note"} 1',
+  ])
+  t.match(await scrape(named), 'db_query_duration_seconds_count{operation="SELECT",pool="main",query="find-note"} 1\n')
+  t.match(
+    await scrape(named),
+    'db_query_errors_total{operation="SELECT",pool="main",query="other",sqlstate_class="42"} 1\n',
+  )
+  t.notMatch(await scrape(none), 'query="')
+
+  await main.query('-- find-note\nSELECT 1')
+  await main.query('-- another\nSELECT 1')
+  await main.query("SELECT 'broken'")
+  t.strictSame(nonZero(await scrape(commented), 'db_queries_total'), [
+    'db_queries_total{operation="SELECT",pool="main",query="other"} 2',
+    'db_queries_total{operation="SELECT",pool="main",query="find-note"} 1',
+  ])
+})
