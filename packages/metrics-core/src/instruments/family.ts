@@ -26,7 +26,7 @@ export interface Sample {
   value: number
   /** The name of the sample where it is not that of the family: `…_bucket`, `…_sum`, `…_count`. */
   metricName?: string
-  exemplar?: { labelSet: Record<string, string>; value: number; timestamp: number }
+  exemplar?: { labelSet: Record<string, string>; value: number; timestamp: number } | null
 }
 
 /** The {@link Family} of an instrument, which knows more about itself. */

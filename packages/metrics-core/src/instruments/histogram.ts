@@ -258,9 +258,14 @@ export class Histogram<Label extends string = never> extends Instrument<Label, H
         value: count,
         metricName: `${this.exposedName}_bucket`,
       }
-      const exemplar = series.exemplars?.[bucket]
-      if (exemplar)
-        sample.exemplar = { labelSet: exemplar.labels, value: exemplar.value, timestamp: exemplar.timestamp }
+      if (series.exemplars !== undefined) {
+        const exemplar = series.exemplars[bucket]
+        // As in the clients, which name the buckets without one.
+        sample.exemplar =
+          exemplar === undefined
+            ? null
+            : { labelSet: exemplar.labels, value: exemplar.value, timestamp: exemplar.timestamp }
+      }
       samples.push(sample)
     }
     samples.push({ labels, value: series.sum, metricName: `${this.exposedName}_sum` })

@@ -85,3 +85,20 @@ t.test('wrong buckets fail when the histogram is made', async (t) => {
   t.equal(metrics.registry.getSingleMetric('h'), undefined)
   t.doesNotThrow(make([]))
 })
+
+t.test('in JSON a bucket without an exemplar says so where another bucket has one, as in the clients', async (t) => {
+  const { metrics } = await build(t)
+  const histogram = metrics.histogram({ name: 'h', help: 'Some.', labelNames: ['a'], buckets: [1] })
+  histogram.observe({ labels: { a: 'traced' }, value: 0.5, exemplarLabels: { trace_id: 'x' } })
+  histogram.observe({ a: 'not traced' }, 0.5)
+
+  const { values } = (await metrics.registry.getSingleMetric('h')!.get()) as {
+    values: Array<{ labels: object; exemplar?: unknown }>
+  }
+
+  const exemplarOf = (labels: object) =>
+    values.find((sample) => JSON.stringify(sample.labels) === JSON.stringify(labels))
+  t.match(exemplarOf({ a: 'traced', le: '1.0' }), { exemplar: { labelSet: { trace_id: 'x' }, value: 0.5 } })
+  t.equal(exemplarOf({ a: 'traced', le: '+Inf' })?.exemplar, null)
+  t.equal(exemplarOf({ a: 'not traced', le: '1.0' })?.exemplar, undefined)
+})
