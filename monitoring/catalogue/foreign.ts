@@ -19,8 +19,15 @@ const TARGET_METRICS = [
 const OPEN_METRICS = [
   'ALERTS',
   'ALERTS_FOR_STATE',
+  'alertmanager_config_last_reload_successful',
   'alertmanager_notifications_failed_total',
+  'alertmanager_notifications_total',
+  'pg_up',
+  'prometheus_config_last_reload_successful',
   'prometheus_notifications_errors_total',
+  'prometheus_notifications_sent_total',
+  'prometheus_rule_evaluation_failures_total',
+  'redis_up',
 ]
 
 export const foreignMetrics: readonly Metric[] = [

@@ -63,18 +63,20 @@ t.test('a message lists every alert of its group, a cause mutes its effects, and
   }
 
   await send(
-    alert('DbDown', 'critical', { instance: 'a', pool: 'default' }),
-    alert('SystemHighDisk', 'critical', { instance: 'a' }),
-    alert('ServiceDown', 'critical', { instance: 'gone' }),
+    alert('DbDown', 'critical', { instance: 'a', pool: 'default', job: 'shop' }),
+    alert('SystemHighDisk', 'critical', { host: 'a' }),
+    alert('ServiceDown', 'critical', { job: 'gone' }),
   )
   await send(
     alert('HighHTTPErrorRate', 'warning', { endpoint: '/api/run' }),
     alert('HighHTTPErrorRate', 'warning', { endpoint: '/api/tools' }),
-    alert('DbPoolSaturated', 'warning', { instance: 'a', pool: 'default' }),
-    alert('DbPoolSaturated', 'warning', { instance: 'a', pool: 'reports' }),
-    alert('SystemHighDisk', 'warning', { instance: 'a' }),
-    alert('SystemHighDisk', 'warning', { instance: 'b' }),
-    alert('SystemHighMemory', 'warning', { instance: 'gone' }),
+    alert('HighHTTPErrorRate', 'warning', { endpoint: '/orders', job: 'shop' }),
+    alert('QueueNoWorkers', 'critical', { queue: 'mail', job: 'shop' }),
+    alert('DbPoolSaturated', 'warning', { instance: 'a', pool: 'default', job: 'shop' }),
+    alert('DbPoolSaturated', 'warning', { instance: 'a', pool: 'reports', job: 'shop' }),
+    alert('SystemHighDisk', 'warning', { host: 'a' }),
+    alert('SystemHighDisk', 'warning', { host: 'b' }),
+    alert('SystemHighMemory', 'warning', { host: 'gone', job: 'gone' }),
     alert('CacheHitRateLow', 'info', { cache_type: 'tool_results' }),
   )
   const titles = () => slackMessages(received).map(({ channel, title }) => `${channel} ${title}`)

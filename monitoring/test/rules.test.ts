@@ -40,8 +40,8 @@ for (const suite of SUITES) {
 t.test('every alert says how bad it is, what it means, where to look and what to do', async (t) => {
   for (const { alert, file, labels, annotations, expr, ...rule } of alerts) {
     const stem = file.replace(/^alerts\/|\.yml$/g, '')
-    const prefix = stem === 'slo' ? 'Http' : stem[0]!.toUpperCase() + stem.slice(1)
-    t.ok(alert!.startsWith(prefix) || SPECIFIED.includes(alert!), `${alert} of ${file} begins with ${prefix}`)
+    const prefix = stem === 'slo' ? /^(?:Http|Tool)/ : new RegExp(`^${stem[0]!.toUpperCase()}${stem.slice(1)}`)
+    t.ok(prefix.test(alert!) || SPECIFIED.includes(alert!), `${alert} of ${file} begins with ${prefix}`)
     t.match(labels.severity, alert === 'Watchdog' ? /^none$/ : /^(critical|warning|info)$/, `severity of ${alert}`)
     t.type(rule.for, 'string', `for of ${alert}`)
     t.match(annotations.summary, /^[A-Z][^{]+[^.{]$/, `the summary of ${alert} is the same for all of a group`)

@@ -54,7 +54,7 @@ export const db: Dashboard = {
           title: 'Database answers',
           description: '1 where the database answers, 0 where it does not.',
           unit: 'none',
-          threshold: 1,
+          threshold: 0.5,
           isLowBad: true,
           alert: 'DbDown',
           queries: [{ expression: `min by (pool) (db_up{${TARGET}})`, legend: '{{pool}}' }],

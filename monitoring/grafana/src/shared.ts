@@ -16,7 +16,7 @@ export const poolSaturation: Pick<Panel, 'unit' | 'threshold' | 'alert' | 'max'>
 /** Returns the query for the connections in use over the limit of their pool. `prefix` begins the legend. */
 export function poolSaturationQuery(prefix = ''): Query {
   return {
-    expression: `job_instance_pool:db_connections_active_per_max:ratio{${TARGET}}`,
+    expression: `job_instance_pool:db_connections_active_per_max:ratio_avg5m{${TARGET}}`,
     legend: `${prefix}{{pool}} {{instance}}`,
   }
 }

@@ -68,12 +68,15 @@ testWrong(t, [
 
 testRight(t, [
   ['http_requests_total - http_requests_total offset 1d'],
+  ['sum(http_requests_total unless http_requests_total offset 5m) / 300'],
   ['rate(db_queries_total[5m]) or db_queries_total * 0'],
   ['histogram_quantile(0.9, rate(tool_execution_duration_seconds_bucket[5m])) > 300'],
   ['histogram_quantile(0.9, rate(tool_execution_duration_seconds_bucket[5m])) > 5m'],
 ])
 
 testMessages(t, {
+  'sum(http_requests_total unless tool_executions_total)':
+    'the raw value of counter http_requests_total depends on when its process started: use rate or increase',
   'http_requests_total > 0':
     'the raw value of counter http_requests_total depends on when its process started: use rate or increase',
   'histogram_quantile(0.9, rate(http_request_duration_seconds_bucket[5m])) > 300':

@@ -41,6 +41,8 @@ export function evaluateBinary(context: Context, node: SyntaxNode, isRightOffset
   const matching = matchingOf(context, node)
   if (operator !== 'Or') checkMatching(context, node, matching, [left, right])
   if (operator === 'Or') return withoutMetric(union(left, right))
+  // A series that was not there before has counted since: its value is an increase.
+  if (operator === 'Unless' && left.kind === 'counter' && right.hasOffset) return computed(left, true)
   if (SET_OPERATORS.includes(operator)) return withoutMetric(left)
   return matched(matching, left, right, isFilter)
 }
