@@ -80,7 +80,8 @@ t.test('every alert has a test in which it fires and one in which it does not', 
 t.test('what a rule takes from another rule is recorded', async (t) => {
   const records = rules().map(({ record }) => record)
   for (const { alert, record, expr } of rules()) {
-    for (const [name] of expr.matchAll(/\b[a-z]\w*:[\w:]+/g)) t.ok(records.includes(name), `${alert ?? record}: ${name}`)
+    for (const [name] of expr.matchAll(/\b[a-z]\w*:[\w:]+/g))
+      t.ok(records.includes(name), `${alert ?? record}: ${name}`)
   }
 })
 
