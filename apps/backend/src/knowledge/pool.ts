@@ -44,7 +44,7 @@ export function createToolPool(options: ToolPoolOptions): ToolPool {
   const { docsDir, minThreads = 1, maxThreads = 2, idleTimeoutMs = 60_000, limits } = options
 
   const piscina = new Piscina<ToolTask, ToolOutcome>({
-    filename: fileURLToPath(new URL('./thread.js', import.meta.url)),
+    filename: fileURLToPath(new URL('./thread-entry.cjs', import.meta.url)),
     minThreads,
     maxThreads,
     idleTimeout: idleTimeoutMs,
