@@ -4,7 +4,7 @@ import { countResults, resultFiles } from './count-results.mjs'
 import { pnpm } from './pnpm.mjs'
 
 for (const file of resultFiles()) rmSync(file, { force: true })
-// Three packages at once: the tests wait for other programs a third of their time, and two would leave a core of the
+// Three packages at once: the tests wait for other programs part of their time, and two would leave a core of the
 // smallest machine with nothing to do. A failure stops no other package.
 const code = await pnpm('--silent', 'run', 'test:all')
 const { failed } = await countResults()

@@ -16,6 +16,7 @@ console.log(`playing ${names.length} incidents, which takes a minute …`)
 const { code, stdout, stderr } = await runTool(await promtool(), ['test', 'rules', FILE], { cwd: FOLDER.pathname })
 const output = stdout + stderr
 const failed = names.filter((name) => output.includes(`name: ${name}`))
+if (code !== 0 && failed.length === 0) throw new Error(output)
 for (const name of names) console.log(`${failed.includes(name) ? 'FAILED' : 'ok    '}  ${name}`)
 for (const kind of ['fault', 'harmless']) {
   const all = names.filter((name) => name.startsWith(kind))

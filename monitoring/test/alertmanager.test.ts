@@ -71,7 +71,7 @@ t.test('a message lists every alert of its group, a cause mutes its effects, and
     alert('HighHTTPErrorRate', 'warning', { endpoint: '/api/run' }),
     alert('HighHTTPErrorRate', 'warning', { endpoint: '/api/tools' }),
     alert('HighHTTPErrorRate', 'warning', { endpoint: '/orders', job: 'shop' }),
-    alert('QueueNoWorkers', 'critical', { queue: 'mail', job: 'shop' }),
+    alert('QueueStalledTasks', 'warning', { queue: 'mail', job: 'shop' }),
     alert('DbPoolSaturated', 'warning', { instance: 'a', pool: 'default', job: 'shop' }),
     alert('DbPoolSaturated', 'warning', { instance: 'a', pool: 'reports', job: 'shop' }),
     alert('SystemHighDisk', 'warning', { host: 'a' }),

@@ -66,7 +66,7 @@ async function dbMetrics(fastify: FastifyInstance, options: DbMetricsOptions): P
 
   function observe(poolName: string, pool: ObservablePool): void {
     const option = `pools.${poolName}`
-    const adapter = adapters.find(({ accepts }) => accepts(pool))
+    const adapter = adapters.find((candidate) => candidate.accepts(pool))
     if (adapter === undefined)
       throw new InvalidOptionError(option, adapters.map(({ kind }) => kind).join(', or '), pool)
     const known = observed.get(poolName)

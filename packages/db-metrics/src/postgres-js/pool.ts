@@ -7,7 +7,7 @@
 /** The part of `sql` of postgres.js that is used. */
 export interface PostgresJsPool {
   (strings: TemplateStringsArray, ...values: never[]): unknown
-  readonly options: { readonly max: number; readonly fetch_types: boolean }
+  readonly options: { readonly max: number }
   unsafe(...args: never[]): unknown
   reserve(...args: never[]): unknown
   end(...args: never[]): unknown
