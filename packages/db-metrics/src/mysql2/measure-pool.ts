@@ -6,6 +6,7 @@
 import type { EventEmitter } from 'node:events'
 import { type Method, patch } from '@data20/metrics-core/plugin'
 import type { MeasuredPool, PoolSeries, UpSignals } from '../adapter.ts'
+import { createQueryOfPool, observeWait } from '../wait.ts'
 import { type MeasuredConnection, measureConnection } from './measure-connection.ts'
 import { type CorePool, corePool, isSaturated, type Mysql2Pool } from './pool.ts'
 import { ask } from './question.ts'
@@ -72,26 +73,14 @@ interface Waiting {
 
 /** Measures the wait for a connection, and counts the queries of the pool that never got one. */
 function measureWaiting(pool: CorePool, { series, up, measure }: Waiting): Array<() => void> {
-  /** What `query` or `execute` of the pool is asking a connection for; mysql2 asks before they return. */
-  let queryOfPool: unknown
+  const queryOfPool = createQueryOfPool()
   /** mysql2 asks once more for a caller whose connection has broken meanwhile. */
   const waiting = new WeakSet<object>()
   return [
-    patch(pool, 'query', measureQuery),
-    patch(pool, 'execute', measureQuery),
+    patch(pool, 'query', queryOfPool.watch),
+    patch(pool, 'execute', queryOfPool.watch),
     patch(pool, 'getConnection', measureConnection),
   ]
-
-  function measureQuery(original: Method): Method {
-    return function query(...args) {
-      queryOfPool = args[0]
-      try {
-        return original.apply(this, args)
-      } finally {
-        queryOfPool = undefined
-      }
-    }
-  }
 
   function measureConnection(original: Method): Method {
     return function getConnection(...args) {
@@ -99,10 +88,9 @@ function measureWaiting(pool: CorePool, { series, up, measure }: Waiting): Array
       if (typeof callback !== 'function' || waiting.has(callback)) return original.apply(this, args)
       const startMs = performance.now()
       const hasRoom = !isSaturated(pool)
-      const query = queryOfPool
-      queryOfPool = undefined
+      const query = queryOfPool.take()
       const wait = function (this: unknown, ...outcome: unknown[]): unknown {
-        ended((performance.now() - startMs) / 1000, outcome[0], outcome[1], hasRoom, query)
+        ended(startMs, outcome[0], outcome[1], hasRoom, query)
         return callback.apply(this, outcome)
       }
       waiting.add(wait)
@@ -110,15 +98,12 @@ function measureWaiting(pool: CorePool, { series, up, measure }: Waiting): Array
     }
   }
 
-  function ended(seconds: number, error: unknown, connection: unknown, hasRoom: boolean, query: unknown): void {
+  function ended(startMs: number, error: unknown, connection: unknown, hasRoom: boolean, query: unknown): void {
+    observeWait(series, startMs, error, (error as { code?: unknown } | null)?.code === 'ETIMEDOUT')
     if (!error) {
-      series.wait.acquired.observe(seconds)
       measure(connection as EventEmitter).checkedOut()
       return
     }
-    const isTimeout = (error as { code?: unknown }).code === 'ETIMEDOUT'
-    series.wait[isTimeout ? 'timeout' : 'error'].observe(seconds)
-    if (isTimeout) series.timeouts.inc()
     // For a caller who had to wait, the error may be about the wait and not about the database.
     if (hasRoom && !pool._closed) up.refused()
     if (query !== undefined) series.query(textOf(query)).count(undefined, error)

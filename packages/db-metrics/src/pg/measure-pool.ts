@@ -7,6 +7,7 @@ import type { EventEmitter } from 'node:events'
 import { type Method, patch } from '@data20/metrics-core/plugin'
 import type { MeasuredPool, PoolSeries, UpSignals } from '../adapter.ts'
 import { callWatched } from '../call-watched.ts'
+import { createQueryOfPool, observeWait } from '../wait.ts'
 import { type MeasuredClient, measureClient } from './measure-client.ts'
 import { isSaturated, type PgPool, readConnections } from './pool.ts'
 import { createQuestion } from './question.ts'
@@ -105,36 +106,17 @@ interface Waiting {
 
 /** Measures the wait for a connection, and counts the queries of the pool that never got one. */
 function measureWaiting(pool: PgPool, { series, up, acquired }: Waiting): Array<() => void> {
-  /** The query that `pool.query` is asking a connection for. pg calls `connect` before `query` returns. */
-  let queryOfPool: unknown
-  return [patch(pool, 'query', measureQuery), patch(pool, 'connect', measureConnect)]
-
-  function measureQuery(original: Method): Method {
-    return function query(...args) {
-      queryOfPool = args[0]
-      try {
-        return original.apply(this, args)
-      } finally {
-        queryOfPool = undefined
-      }
-    }
-  }
+  const queryOfPool = createQueryOfPool()
+  return [patch(pool, 'query', queryOfPool.watch), patch(pool, 'connect', measureConnect)]
 
   function measureConnect(original: Method): Method {
     return function connect(...args) {
       const startMs = performance.now()
       const hasRoom = !isSaturated(pool)
-      const query = queryOfPool
-      queryOfPool = undefined
+      const query = queryOfPool.take()
       return callWatched(original, this, args, 0, (error, client) => {
-        const seconds = (performance.now() - startMs) / 1000
-        if (!error) {
-          series.wait.acquired.observe(seconds)
-          return acquired(client)
-        }
-        const isTimeout = isTimeoutError(error)
-        series.wait[isTimeout ? 'timeout' : 'error'].observe(seconds)
-        if (isTimeout) series.timeouts.inc()
+        observeWait(series, startMs, error, isTimeoutError(error))
+        if (!error) return acquired(client)
         // For a caller who had to wait, the error may be about the wait and not about the database.
         if (hasRoom) up.refused()
         if (query !== undefined) series.query(textOf(query), nameOf(query)).count(undefined, error)
@@ -145,6 +127,6 @@ function measureWaiting(pool: PgPool, { series, up, acquired }: Waiting): Array<
 
 /** pg gives no code to the errors of `connectionTimeoutMillis`, of which it has one per kind of wait. */
 function isTimeoutError(error: unknown): boolean {
-  const { code, message } = error as { code?: unknown; message?: unknown }
+  const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown }
   return code === 'ETIMEDOUT' || (code === undefined && typeof message === 'string' && /\btimeout\b/i.test(message))
 }

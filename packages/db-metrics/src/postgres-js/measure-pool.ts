@@ -5,6 +5,7 @@
  */
 import { type Method, patch } from '@data20/metrics-core/plugin'
 import type { MeasuredPool, PoolSeries, UpSignals } from '../adapter.ts'
+import { observeWait } from '../wait.ts'
 import { type Connection, createConnections } from './connections.ts'
 import { type Backend, type PostgresJsPool, type Query, sampleQuery, textOf } from './pool.ts'
 import { createQuestion, isQuestion } from './question.ts'
@@ -119,9 +120,7 @@ export function measurePool(sql: PostgresJsPool, series: PoolSeries, up: UpSigna
   }
 
   function refused(error: unknown, askedMs: number): void {
-    const isTimeout = (error as { code?: unknown }).code === 'CONNECT_TIMEOUT'
-    series.wait[isTimeout ? 'timeout' : 'error'].observe((performance.now() - askedMs) / 1000)
-    if (isTimeout) series.timeouts.inc()
+    observeWait(series, askedMs, error, (error as { code?: unknown }).code === 'CONNECT_TIMEOUT')
     if (!hasEnded(sql) && !isCancellation(error)) up.refused()
   }
 
@@ -150,7 +149,7 @@ export function measurePool(sql: PostgresJsPool, series: PoolSeries, up: UpSigna
       waiting += 1
       try {
         const reserved = (await original.apply(this, args)) as object
-        series.wait.acquired.observe((performance.now() - askedMs) / 1000)
+        observeWait(series, askedMs, undefined, false)
         up.proven()
         hold(reserved)
         return reserved
